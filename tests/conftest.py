@@ -1,0 +1,26 @@
+"""What every test file shares."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+import pytest
+from hypothesis import settings
+
+settings.load_profile("ci")  # the same examples in every run, and no deadline on a busy machine
+
+
+@pytest.fixture(scope="session")
+def torch() -> ModuleType:
+    """PyTorch, the peer that results are compared with. Without it a test that asks for it is skipped.
+
+    With GPUGRAD_REQUIRE_PEERS=1 (`ci/test --peers`) a missing PyTorch is an error instead.
+    """
+    if os.environ.get("GPUGRAD_REQUIRE_PEERS") == "1":
+        peer = importlib.import_module("torch")
+    else:
+        peer = pytest.importorskip("torch", reason="needs PyTorch: ci/test --peers installs it")
+    peer.set_num_threads(1)  # its sums, and so its last bits, depend on the number of threads
+    return peer
