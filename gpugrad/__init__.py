@@ -1,0 +1,3 @@
+from .core import Tensor, wrap
+from . import ops
+from .ops.arithmetic import *

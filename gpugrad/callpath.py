@@ -1,0 +1,330 @@
+"""The call path of an op, written out once per op: the one place in gpugrad where code is generated.
+
+A call of a small op costs as much in Python as in NumPy, so the path unrolls what `op.run` says in general: no loops
+over arguments, no dicts, and nothing saved that no rule will read. `op.function` keeps its identity; its code is
+swapped for the specialised one, and again never.
+
+For a binary op that saves both inputs (multiplication) the text generated is, in short:
+
+    def mul(input, other):
+        if isinstance(input, Tensor): a0, v0, p0 = its array, version cell, place on the tape
+        ...                                          # Python scalars pass where they are weak; all else: general()
+        out = impls[type(a0)](a0, a1)
+        t = new(Tensor); t._array = out; ...
+        if (p0 is not None or p1 is not None) and state.grad:
+            node = new(Node); node.parents = (p0, p1); node.saved = (a1 if p0 is not None else None, ...)
+        return t
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from .core import Node, Tensor, last_write, new, tick
+from .dtypes import FLOATS, WEAK
+from .errors import explain
+from .fp_errors import SILENT, quiet, restore
+from .inplace import into
+from .modes import state
+from .op import Op, general
+from .views import resync
+
+_SHARED = {
+    "FLOATS": FLOATS,
+    "Node": Node,
+    "SILENT": SILENT,
+    "Tensor": Tensor,
+    "WEAK": WEAK,
+    "asarray": np.asarray,
+    "explain": explain,
+    "general": general,
+    "into": into,
+    "last_write": last_write,
+    "new": new,
+    "quiet": quiet,
+    "restore": restore,
+    "resync": resync,
+    "state": state,
+    "tick": tick,
+}
+
+
+def specialise(op: Op) -> None:
+    """Read the rules of `op`, then give `op.pull` and `op.function` their own code."""
+    plan = _plan_saved(op)
+    op.pull = _compile(_pull_source(op, plan), "pull", {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint})
+    generic = op.variadic or op.outputs != 1 or op.writes is not None
+    source = _generic_source(op) if generic else _call_source(op)
+    function = op.function
+    function.__globals__.update(_SHARED, op=op, impls=op.impls)
+    for name, default in op.params.items():
+        if default is not inspect.Parameter.empty:
+            function.__globals__[f"default_{name}"] = default
+    made = _compile(source, op.name, function.__globals__)
+    function.__code__ = made.__code__
+    function.__defaults__ = made.__defaults__
+    function.__kwdefaults__ = made.__kwdefaults__
+
+
+def _compile(source: str, name: str, namespace: dict[str, Any]) -> Any:
+    scope = namespace
+    code = compile(source, f"<gpugrad {name}>", "exec")
+    exec(code, scope)
+    return scope[name]
+
+
+# ----------------------------------------------------------------------------------------------- what rules save
+
+
+def _plan_saved(op: Op) -> dict[str, int]:
+    """Fill `op.saved` from the names the rules ask for; returns name -> slot."""
+    slots: dict[str, int] = {}
+    needed: dict[str, set[int]] = {}
+    everyone = set(range(len(op.inputs)))
+    rules = [(everyone, op.joint)] if op.joint else [({op.inputs.index(k)}, rule) for k, rule in op.rules.items()]
+    for who, rule in rules:
+        for name in rule_names(rule)[0]:
+            if name not in ("g", "needs"):
+                slots.setdefault(name, len(slots))
+                needed.setdefault(name, set()).update(who)
+    op.saved = [(*_source(op, name), frozenset(needed[name])) for name in slots]
+    return slots
+
+
+def rule_names(rule: Any) -> tuple[list[str], list[str]]:
+    """The positional names and the keyword-only names of a rule, which may be an op itself."""
+    if hasattr(rule, "op"):
+        return list(rule.op.inputs), list(rule.op.params)
+    parameters = inspect.signature(rule).parameters.values()
+    return (
+        [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY],
+        [p.name for p in parameters if p.kind is p.KEYWORD_ONLY],
+    )
+
+
+def _source(op: Op, name: str) -> tuple[str, int]:
+    if name == "out":
+        return "out", -1
+    base = name.removesuffix("_shape")
+    if op.variadic and base == op.inputs[0]:
+        return ("ins" if base == name else "shapes"), 0
+    if name in op.inputs:
+        return "in", op.inputs.index(name)
+    if base in op.inputs:
+        return "shape", op.inputs.index(base)
+    raise TypeError(
+        f"a rule of {op.name} asks for {name!r}; it may ask for g, out, {', '.join(op.inputs)}, <input>_shape, and "
+        f"after * for {', '.join(op.params) or 'nothing: there are no parameters'}"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ applying rules
+
+
+def _rule_call(op: Op, rule: Any, name: str, slots: dict[str, int]) -> str:
+    positional, keywords = rule_names(rule)
+    order = list(op.params)
+    for k in keywords:
+        if k not in op.params:
+            raise TypeError(f"a rule of {op.name} asks for parameter {k!r}; it has {order}")
+    given = ["g" if p == "g" else "needs" if p == "needs" else f"saved[{slots[p]}]" for p in positional]
+    given += [f"{k}=params[{order.index(k)}]" for k in keywords]
+    return f"{name}({', '.join(given)})"
+
+
+def _pull_source(op: Op, slots: dict[str, int]) -> str:
+    """`pull(parents, saved, params, g)`: the gradients of the inputs that have a parent, None for the others."""
+    lines = ["def pull(parents, saved, params, g):"]
+    if op.joint:
+        lines.append("    needs = tuple([p is not None for p in parents])")
+        lines.append(f"    return {_rule_call(op, op.joint, 'joint', slots)}")
+        return "\n".join(lines)
+    terms = []
+    for i, name in enumerate(op.inputs):
+        rule = op.rules.get(name)
+        call = _rule_call(op, rule, f"rule_{name}", slots) if rule else "None"
+        terms.append(f"{call} if parents[{i}] is not None else None" if rule else "None")
+    lines.append(f"    return ({', '.join(terms)},)")
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------------ the forward call
+
+
+def _signature(op: Op) -> str:
+    parts = [f"*{op.names[0]}" if op.variadic else name + ("=None" if _optional(op, i) else "") for i, name in enumerate(op.names)]
+    if (op.params or op.takes_out) and not op.variadic:
+        parts.append("*")
+    for name, default in op.params.items():
+        parts.append(name if default is inspect.Parameter.empty else f"{name}=default_{name}")
+    if op.takes_out:
+        parts.append("out=None")
+    return ", ".join(parts)
+
+
+def _optional(op: Op, index: int) -> bool:
+    if isinstance(op.body, np.ufunc):
+        return False
+    parameter = list(inspect.signature(op.body).parameters.values())[index]
+    return parameter.default is None
+
+
+def _dict_of_params(op: Op) -> str:
+    return "{" + ", ".join(f"{name!r}: {name}" for name in op.params) + "}"
+
+
+def _general_call(op: Op) -> str:
+    args = op.names[0] if op.variadic else "(" + ", ".join(op.names) + ",)"
+    return f"general(op, {args}, {_dict_of_params(op)})"
+
+
+def _generic_source(op: Op) -> str:
+    return "\n".join([f"def {op.name}({_signature(op)}):", *_out_lines(op), f"    return {_general_call(op)}"])
+
+
+def _out_lines(op: Op) -> list[str]:
+    if not op.takes_out:
+        return []
+    given = f"*{op.names[0]}" if op.variadic else ", ".join(op.names)
+    given += "".join(f", {name}={name}" for name in op.params)
+    return [f"    if out is not None: return into(out, {op.name}({given}), {op.name!r})"]
+
+
+def _call_source(op: Op) -> str:
+    arity = len(op.names)
+    lines = [f"def {op.name}({_signature(op)}):", *_out_lines(op)]
+    if arity == 2 and len(op.promotes) == 2:
+        lines += _unpack_binary(op)
+    else:
+        lines += _unpack_each(op)
+    arrays = ", ".join(f"a{i}" for i in range(arity))
+    keywords = "".join(f", {name}={name}" for name in op.params)
+    lines += [
+        "    token = quiet(SILENT)",
+        "    try:",
+        f"        result = impls[kind]({arrays}{keywords})",
+        "    except Exception as error:",
+        f"        raise explain(op, error, ({', '.join(op.names)},), {_dict_of_params(op)}) from error",
+        "    finally:",
+        "        restore(token)",
+        "    if type(result) is not kind: result = asarray(result)",
+        "    t = new(Tensor)",
+        "    t._array = result",
+        "    t._grad = t._hooks = None",
+    ]
+    if op.view:
+        lines += [
+            f"    t._base = {op.names[0]}",
+            f"    t._view = (op, {_dict_of_params(op)}) if state.grad else None",
+            "    t._version = v0",
+            "    t._synced = v0[0]",
+        ]
+    else:
+        lines += ["    t._base = None", "    t._version = [0, 0]"]
+    if op.rules or op.joint:
+        lines += _record(op)
+    else:
+        lines += ["    t._node = None", "    t._requires_grad = False"]
+    lines.append("    return t")
+    return "\n".join(lines)
+
+
+def _take(op: Op, i: int, indent: str) -> list[str]:
+    """Read array, version cell and place on the tape from input `i`, a Tensor."""
+    name = op.names[i]
+    lines = [
+        f"{indent}if {name}._base is not None and {name}._version[0] > {name}._synced: resync({name})",
+        f"{indent}a{i} = {name}._array",
+        f"{indent}v{i} = {name}._version",
+    ]
+    if op.differentiates(i):
+        lines.append(f"{indent}p{i} = ({name}._node or {name}) if {name}._requires_grad else None")
+    return lines
+
+
+def _without(op: Op, i: int, value: str, indent: str) -> list[str]:
+    """Input `i` is a scalar or None: it has no cell and no place on the tape."""
+    lines = [f"{indent}a{i} = {value}", f"{indent}v{i} = None"]
+    return [*lines, f"{indent}p{i} = None"] if op.differentiates(i) else lines
+
+
+def _unpack_binary(op: Op) -> list[str]:
+    x, y = op.names
+    otherwise = f"return {_general_call(op)}"
+    float_check = " or a0.dtype not in FLOATS" if op.to_float else ""
+    scalar_check = " and a{0}.dtype in FLOATS" if op.to_float else ""
+    return [
+        f"    if isinstance({x}, Tensor):",
+        *_take(op, 0, "        "),
+        "        kind = type(a0)",
+        f"        if isinstance({y}, Tensor):",
+        *_take(op, 1, "            "),
+        f"            if a0.dtype is not a1.dtype or type(a1) is not kind{float_check}: {otherwise}",
+        f"        elif type({y}) in WEAK[a0.dtype]{scalar_check.format(0)}:",
+        *_without(op, 1, y, "            "),
+        f"        else: {otherwise}",
+        f"    elif isinstance({y}, Tensor) and type({x}) in WEAK[{y}._array.dtype]:",
+        *_take(op, 1, "        "),
+        "        kind = type(a1)",
+        *([f"        if a1.dtype not in FLOATS: {otherwise}"] if op.to_float else []),
+        *_without(op, 0, x, "        "),
+        f"    else: {otherwise}",
+    ]
+
+
+def _unpack_each(op: Op) -> list[str]:
+    otherwise = f"return {_general_call(op)}"
+    lines: list[str] = []
+    promoted = [i for i, name in enumerate(op.inputs) if name in op.promotes]
+    for i, name in enumerate(op.names):
+        lines += [f"    if isinstance({name}, Tensor):", *_take(op, i, "        ")]
+        if i == 0:
+            lines.append("        kind = type(a0)")
+        else:
+            lines.append(f"        if type(a{i}) is not kind: {otherwise}")
+        if i > 0 and _optional(op, i):
+            lines += [f"    elif {name} is None:", *_without(op, i, "None", "        ")]
+        lines.append(f"    else: {otherwise}")
+    if promoted and op.to_float:
+        lines.append(f"    if a{promoted[0]}.dtype not in FLOATS: {otherwise}")
+    for i in promoted[1:]:
+        lines.append(f"    if a{i} is not None and a{i}.dtype is not a{promoted[0]}.dtype: {otherwise}")
+    return lines
+
+
+def _record(op: Op) -> list[str]:
+    places = [f"p{i}" if op.differentiates(i) else "None" for i in range(len(op.names))]
+    real = [p for p in places if p != "None"]
+    saved, cells = [], []
+    for source, index, needed_by in op.saved:
+        value, cell = {"in": (f"a{index}", f"v{index}"), "shape": (f"a{index}.shape", "None")}.get(source, ("result", "t._version"))
+        needed = " or ".join(f"p{i} is not None" for i in sorted(needed_by) if op.differentiates(i))
+        everything = set(real) == {f"p{i}" for i in needed_by if op.differentiates(i)}
+        saved.append(value if everything else f"{value} if {needed} else None")
+        cells.append(cell if everything or cell == "None" else f"{cell} if {needed} else None")
+    return [
+        f"    if ({' or '.join(f'{p} is not None' for p in real)}) and (mode := state.grad):",
+        "        node = new(Node)",
+        "        node.op = op",
+        "        node.seq = tick()",
+        f"        node.parents = ({', '.join(places)},)",
+        f"        node.saved = {_tuple(saved)}",
+        f"        node.cells = {_tuple(cells)}",
+        f"        node.params = {_tuple(list(op.params))}",
+        "        node.shape = result.shape",
+        "        node.dtype = result.dtype",
+        "        node.extra = None",
+        "        t._node = node",
+        "        t._requires_grad = True",
+        "        if mode is not True: mode.note(node)",
+        "    else:",
+        "        t._node = None",
+        "        t._requires_grad = False",
+    ]
+
+
+def _tuple(parts: list[str]) -> str:
+    return f"({', '.join(parts)},)" if parts else "()"

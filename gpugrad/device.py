@@ -1,0 +1,133 @@
+"""Devices, and which array type belongs to which.
+
+An array type is entered here once (`register_array_type`), with how to name its device, how an op gets an
+implementation for it, and how to make arrays of it. NumPy's is entered below; the CUDA device enters its own when it
+is first asked for. Nothing else in gpugrad asks what an array is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class Device:
+    """Where a tensor's array lives: `device("cpu")`, `device("cuda")`, `device("cuda", 1)`."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: str | int | Device, index: int | None = None) -> None:  # noqa: A002 (PyTorch's name)
+        if isinstance(type, Device):
+            type, index = type.type, type.index  # noqa: A001
+        elif isinstance(type, int):
+            type, index = "cuda", type  # noqa: A001
+        if not isinstance(type, str):
+            raise TypeError(f"device(): expected a string, an int or a device, got {type!r}")
+        name, colon, number = type.partition(":")
+        if name not in ("cpu", "cuda"):
+            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {name}")
+        if colon:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index because index was passed: {type}")
+            if not number.isdigit():
+                raise RuntimeError(f"Invalid device string: {type!r}")
+            index = int(number)
+        if index is not None and index < 0:
+            raise RuntimeError(f"Device index must not be negative: {index}")
+        self.type = name
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and self.type == other.type and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.type, self.index)
+
+    def __enter__(self) -> Device:
+        _default_stack.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _default_stack.pop()
+
+
+CPU = Device("cpu")
+_default_stack: list[Device] = [CPU]
+
+
+@dataclass(frozen=True)
+class ArrayType:
+    """What gpugrad must know of one array type."""
+
+    device_of: Callable[[Any], Device]
+    implement: Callable[[Any], Callable[..., Any]]  # op -> function on arrays of this type
+    from_numpy: Callable[[np.ndarray], Any]
+    to_numpy: Callable[[Any], np.ndarray]
+
+
+ARRAY_TYPES: dict[type, ArrayType] = {}
+
+
+def register_array_type(kind: type, array_type: ArrayType) -> None:
+    """Enter an array type; ops find their implementation for it on first use."""
+    ARRAY_TYPES[kind] = array_type
+
+
+def _implement_on_numpy(op: Any) -> Callable[..., Any]:
+    return op.body
+
+
+_numpy_type = ArrayType(
+    device_of=lambda array: CPU,
+    implement=_implement_on_numpy,
+    from_numpy=lambda array: array,
+    to_numpy=lambda array: array,
+)
+register_array_type(np.ndarray, _numpy_type)
+# NumPy hands back scalars for 0-d results; inside rules and bodies they are as good as arrays.
+for _scalar in {*np.sctypeDict.values()}:
+    register_array_type(_scalar, _numpy_type)
+
+
+def is_array(x: Any) -> bool:
+    """True for an array (or NumPy scalar) of a known type."""
+    return type(x) in ARRAY_TYPES
+
+
+def array_device(array: Any) -> Device:
+    """The device an array lives on."""
+    return ARRAY_TYPES[type(array)].device_of(array)
+
+
+def as_device(d: Any) -> Device:
+    """`d` as a usable Device; None is the default device. RuntimeError when the device is not there."""
+    found = _default_stack[-1] if d is None else d if isinstance(d, Device) else Device(d)
+    if found.type == "cuda":
+        raise RuntimeError(
+            f"device {str(found)!r} was asked for, but gpugrad's CUDA device is not available here: it needs an NVIDIA "
+            'GPU with its driver and CuPy (pip install "gpugrad[cuda13]"). Use device="cpu", or ask '
+            "gpugrad.cuda.is_available() first."
+        )
+    return found
+
+
+def get_default_device() -> Device:
+    """The device that factories use when none is given."""
+    return _default_stack[-1]
+
+
+def set_default_device(d: Any) -> None:
+    """Set the device that factories use when none is given."""
+    _default_stack[-1] = as_device(d)

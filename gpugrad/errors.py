@@ -1,0 +1,54 @@
+"""Errors of op bodies, said in PyTorch's words and exception classes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+
+def explain(op: Any, error: Exception, args: tuple[Any, ...], params: dict[str, Any]) -> Exception:
+    """The exception to raise for `error`, which the body of `op` raised on `args`.
+
+    NumPy's ValueError about shapes becomes RuntimeError, its AxisError IndexError; errors that bodies raise themselves
+    already say what they mean and pass unchanged.
+    """
+    if isinstance(error, np.exceptions.AxisError):
+        ndim = error.ndim if error.ndim is not None else 0
+        bound = max(ndim, 1)
+        return IndexError(
+            f"{op.name}(): Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], "
+            f"but got {error.axis})"
+        )
+    if type(error) is ValueError:
+        shapes = [tuple(a.shape) for a in args if hasattr(a, "shape")]
+        if "broadcast" in str(error):
+            return RuntimeError(f"{op.name}(): {_mismatch(shapes)}")
+        return RuntimeError(f"{op.name}(): {error}, for inputs of shapes {', '.join(map(str, shapes))}{_said(params)}")
+    if isinstance(error, MemoryError):
+        return RuntimeError(f"{op.name}(): not enough memory: {error}")
+    return error
+
+
+def _mismatch(shapes: list[tuple[int, ...]]) -> str:
+    """PyTorch's sentence about the first pair of sizes, from the right, that do not broadcast."""
+    sizes: dict[int, tuple[int, int]] = {}
+    for which, shape in enumerate(shapes):
+        for offset, size in enumerate(reversed(shape), start=1):
+            if size == 1:
+                continue
+            seen, first = sizes.setdefault(offset, (size, which))
+            if seen != size:
+                dim = max(map(len, shapes)) - offset
+                return (
+                    f"The size of tensor {'abc'[first % 3]} ({seen}) must match the size of tensor "
+                    f"{'abc'[which % 3]} ({size}) at non-singleton dimension {dim}; the shapes are "
+                    + " and ".join(str(list(s)) for s in shapes)
+                )
+    return "the shapes " + " and ".join(str(list(s)) for s in shapes) + " do not broadcast together"
+
+
+def _said(params: dict[str, Any]) -> str:
+    said = {k: v for k, v in params.items() if isinstance(v, (int, float, str, tuple, bool)) and not re.match("_", k)}
+    return f" and {said}" if said else ""

@@ -1,0 +1,190 @@
+"""Writing in place: `x.add_(y)`, `x[i] = y`, `out=`.
+
+An in-place method computes its op out of place, recorded as usual, then puts the result in the tensor's memory and
+gives the tensor the result's place on the tape. When the tensor is a view, its root gets a node that says "the old
+root, with this part replaced"; other views of the root follow (see `views.py`). Whatever was saved from the old memory
+by earlier nodes is found changed when the walk gets there, and that is an error; what this very op saved is kept safe.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .core import Node, Tensor, attach, mark_written, tick
+from .dtypes import as_dtype
+from .errors import explain
+from .fp_errors import SILENT, quiet, restore
+from .modes import state
+from .op import Op, op
+from .ops.cast import cast
+from .views import follow, lineage, resync
+
+
+@op(writes="target")
+def assign(target: Any, source: Any) -> None:
+    """Write `source` (broadcast, converted) into the array `target`."""
+    np.copyto(target, source, casting="unsafe")
+
+
+@op
+def clear_view(x: Any, *, steps: Any) -> Any:
+    """A copy of `x` with zeros where the view that `steps` describe lies."""
+    out = np.array(x)
+    follow(out, steps)[...] = 0
+    return out
+
+
+clear_view.defvjp(x=lambda g, *, steps: clear_view(g, steps=steps))
+
+
+def _view_write_body(base: Any, source: Any, *, steps: Any) -> Any:
+    out = np.array(base)
+    follow(out, steps)[...] = source
+    return out
+
+
+VIEW_WRITE = Op(_view_write_body, name="copy_slices")
+VIEW_WRITE.defvjp(
+    base=lambda g, *, steps: clear_view(g, steps=steps),
+    source=lambda g, *, steps: follow(g, steps),
+)
+
+
+def update(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
+    """`tensor.function_(*args)`: put `function(tensor, *args)` in the place of `tensor`, and return it."""
+    if tensor._base is not None and tensor._version[0] > tensor._synced:
+        resync(tensor)
+    name = f"{function.__name__.rstrip('_')}_"
+    check_writable(tensor, name)
+    if not state.grad and _ufunc_into(tensor, function, args, params):
+        return tensor
+    since = tick()
+    put(tensor, function(tensor, *args, **params), since, name)
+    return tensor
+
+
+def _ufunc_into(tensor: Tensor, function: Any, args: Any, params: Any) -> bool:
+    """Without recording, a NumPy ufunc on operands of one dtype writes its result directly."""
+    body = getattr(getattr(function, "op", None), "body", None)
+    array = tensor._array
+    if not isinstance(body, np.ufunc) or type(array) is not np.ndarray or params:
+        return False
+    others = [a._array if isinstance(a, Tensor) else a for a in args]
+    if not all(type(a) is np.ndarray and a.dtype is array.dtype for a in others) or not array.flags.writeable:
+        return False
+    token = quiet(SILENT)
+    try:
+        body(array, *others, out=array)
+    except Exception as error:
+        raise explain(function.op, error, (tensor, *args), {}) from error
+    finally:
+        restore(token)
+    mark_written(tensor)
+    return True
+
+
+def check_writable(tensor: Tensor, name: str) -> None:
+    """RuntimeError if writing `tensor` in place would lose a leaf's gradient."""
+    if not (state.grad and tensor._requires_grad):
+        return
+    if tensor._node is None:
+        raise RuntimeError(
+            f"{name}: a leaf Variable that requires grad is being used in an in-place operation. Write to it under "
+            "gpugrad.no_grad(), or work on x.clone()."
+        )
+    if tensor._base is not None:
+        root, steps = lineage(tensor)
+        if root._requires_grad and root._node is None:
+            raise RuntimeError(
+                f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation. Write "
+                "to it under gpugrad.no_grad(), or work on x.clone()."
+            )
+
+
+def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
+    """Give `tensor` the value and the tape place of `value`, which was computed after the time `since`.
+
+    RuntimeError, before anything is changed, if the shape differs or the dtype cannot be converted.
+    """
+    array = tensor._array
+    if value.shape != tensor.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"
+        )
+    want, have = as_dtype(array.dtype), as_dtype(value._array.dtype)
+    if have.category > want.category:
+        raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
+    _check_memory(tensor, name)
+    if have is not want:
+        value = cast(value, want.numpy)
+    recorded = state.grad and (tensor._requires_grad or value._requires_grad)
+    steps: Any = ()
+    if recorded and tensor._base is not None:
+        root, steps = _lineage_for_writing(tensor, name)
+    _protect(value._node, tensor._version, since)
+    assign(array, value._array)
+    mark_written(tensor)
+    if not recorded:
+        return
+    if tensor._base is None:
+        tensor._node, tensor._requires_grad = value._node, value._requires_grad
+    else:
+        _write_through(root, steps, value)
+        resync(tensor)
+
+
+def _check_memory(tensor: Tensor, name: str) -> None:
+    flags = getattr(tensor._array, "flags", None)
+    if flags is not None and not getattr(flags, "writeable", True):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location (or its memory is read-only). Please clone() the tensor before performing the operation."
+        )
+
+
+def _lineage_for_writing(tensor: Tensor, name: str) -> Any:
+    root, steps = lineage(tensor)
+    if any(step is None for step in steps):
+        raise RuntimeError(
+            f"{name}: A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
+            "Make the view with grad mode enabled, or write to it under gpugrad.no_grad()."
+        )
+    if root._requires_grad and root._node is None:
+        raise RuntimeError(f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    return root, steps
+
+
+def _write_through(root: Tensor, steps: Any, value: Tensor) -> None:
+    """Put "the old root with `value` at `steps`" in the root's place on the tape."""
+    parents = tuple((t._node or t) if t._requires_grad else None for t in (root, value))
+    attach(root, Node(VIEW_WRITE, parents, (), (), (steps,), root._array.shape, root._array.dtype))
+
+
+def _protect(node: Node | None, cell: list[int], since: int) -> None:
+    """Copy what nodes recorded after `since` saved from the memory about to be overwritten."""
+    stack = [node] if node is not None else []
+    while stack:
+        node = stack.pop()
+        if type(node) is not Node or node.seq < since:
+            continue
+        if any(c is cell for c in node.cells):
+            node.saved = tuple(_copy(s) if c is cell else s for s, c in zip(node.saved, node.cells, strict=True))
+            node.cells = tuple(None if c is cell else c for c in node.cells)
+        stack.extend(node.parents)
+
+
+def _copy(saved: Any) -> Any:
+    return saved.copy() if hasattr(saved, "copy") else saved
+
+
+def into(out: Tensor, value: Tensor, name: str) -> Tensor:
+    """`out=`: put `value` in `out`, resizing an empty one is not supported; returns `out`."""
+    if state.grad and (value._requires_grad or out._requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+    put(out, value, tick(), name)
+    return out

@@ -1,0 +1,43 @@
+"""Views after their base was written in place.
+
+A view remembers its base and the op that made it. When memory shared by a family of views has been written, a view's
+place on the tape may be out of date; it is made anew, from the base's new place, the next time the view is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .modes import enable_grad
+
+
+def resync(view: Any) -> None:
+    """Bring the tape place of `view` up to date with writes to the memory it shares."""
+    base = view._base
+    if base._base is not None and base._version[0] > base._synced:
+        resync(base)
+    view._synced = view._version[0]
+    is_leaf = view._requires_grad and view._node is None
+    if view._view is None or is_leaf:  # made under no_grad, or made a leaf by requires_grad_(): it stays as it is
+        return
+    op, params = view._view
+    with enable_grad():
+        fresh = op.function(base, **params)
+    view._node, view._requires_grad = fresh._node, fresh._requires_grad
+
+
+def lineage(view: Any) -> tuple[Any, tuple[tuple[Any, dict[str, Any]], ...]]:
+    """The root of `view` and the steps (op, params) that lead from the root to it."""
+    steps: list[tuple[Any, dict[str, Any]]] = []
+    tensor = view
+    while tensor._base is not None:
+        steps.append(tensor._view)
+        tensor = tensor._base
+    return tensor, tuple(reversed(steps))
+
+
+def follow(x: Any, steps: tuple[tuple[Any, dict[str, Any]], ...]) -> Any:
+    """Take the same view of `x` (a Tensor or an array)."""
+    for op, params in steps:
+        x = op.function(x, **params)
+    return x
