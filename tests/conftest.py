@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections import Counter
 from types import ModuleType
 
 import pytest
@@ -24,3 +25,10 @@ def torch() -> ModuleType:
         peer = pytest.importorskip("torch", reason="needs PyTorch: ci/test --peers installs it")
     peer.set_num_threads(1)  # its sums, and so its last bits, depend on the number of threads
     return peer
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why tests were skipped with one line for each reason, not one for each test."""
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
