@@ -75,12 +75,14 @@ class Op:
         cuda: str | None = None,
         out: bool | None = None,
         writes: str | None = None,
+        check: Callable[..., None] | None = None,
     ) -> None:
         """`names`: argument names users see, if not the body's. `promotes`: inputs brought to a common dtype (True:
         all). `to_float`: integers among them become the default dtype. `outputs`: how many. `view`: the result shares
         the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
         if it is a leaf of formulas ("expf({0})"), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
-        do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`)."""
+        do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
+        `check`: sees inputs of different dtypes before they are promoted, and raises if they are refused."""
         self.body = body
         self.name = name or body.__name__
         signature = inspect.signature(body) if not isinstance(body, np.ufunc) else None
@@ -95,6 +97,7 @@ class Op:
         self.cuda = cuda
         self.takes_out = self.formula if out is None else out
         self.writes = writes
+        self.check = check
         self.rules: dict[str, Callable[..., Any]] = {}
         self.joint: Callable[..., Any] | None = None
         self.impls = Impls(self)
@@ -277,6 +280,8 @@ def general(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
                 return op.impls[kind](*args, **params)
     args = tuple(_as_input(op, i, a) for i, a in enumerate(args))
     _check_one_device(op, args)
+    if op.check is not None:
+        op.check(*args)
     if op.promotes:
         args = promote(op, args)
     return run(op, args, params)

@@ -1,4 +1,11 @@
 """The ops, one file per family."""
 
-from .arithmetic import accumulate, add, mul  # noqa
+from .activation import *
+from .arithmetic import *
+from .binary import *
+from .compare import *
+from .extrema import *
+from .power import *
 from .reduce import sum  # noqa
+from .special import *
+from .unary import *

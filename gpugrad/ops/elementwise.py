@@ -1,0 +1,88 @@
+"""How elementwise ops are declared: the meaning in NumPy, the CUDA expression they print as, broadcasting, promotion."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import LOW_PRECISION, as_dtype
+from ..op import op
+
+Body = Callable[..., Any]
+
+
+def unary(name: str, body: Body, cuda: str | None = None, *, to_float: bool = False, **options: Any) -> Any:
+    """Declare an elementwise op of one input, called `input` as in PyTorch. Without `cuda` its body is a formula."""
+    return op(
+        widen(body), name=name, names=("input",), promotes=True, to_float=to_float, cuda=cuda, formula=True, **options
+    )
+
+
+def binary(name: str, body: Body, cuda: str | None = None, *, names: Any = ("input", "other"), **options: Any) -> Any:
+    """Declare an elementwise op of two inputs, which broadcast and promote. Without `cuda` its body is a formula."""
+    return op(widen(body), name=name, names=names, broadcasts=True, promotes=True, cuda=cuda, formula=True, **options)
+
+
+def ternary(name: str, body: Body, names: tuple[str, str, str], **options: Any) -> Any:
+    """Declare an elementwise op of three inputs, which broadcast and promote, by a formula."""
+    return op(widen(body), name=name, names=names, broadcasts=True, promotes=True, formula=True, **options)
+
+
+def widen(body: Body) -> Body:
+    """`body` computed in float32 on float16 and bfloat16 arrays and rounded once; ufuncs do that by themselves."""
+    if isinstance(body, np.ufunc):
+        return body
+
+    @functools.wraps(body)
+    def widened(*arrays: Any, **params: Any) -> Any:
+        dtype = dtype_of(*arrays)
+        if dtype not in LOW_PRECISION:
+            return body(*arrays, **params)
+        wide = (a.astype(np.float32) if getattr(a, "dtype", None) in LOW_PRECISION else a for a in arrays)
+        return body(*wide, **params).astype(dtype)
+
+    return widened
+
+
+def dtype_of(*inputs: Any) -> Any:
+    """The NumPy dtype of the first array among the inputs of a body; None for symbols."""
+    for x in inputs:
+        dtype = getattr(x, "dtype", None)
+        if dtype is not None:
+            return dtype
+    return None
+
+
+def is_integral(*inputs: Any) -> bool:
+    """Whether the inputs of a body are integers or bools."""
+    dtype = dtype_of(*inputs)
+    return dtype is not None and dtype.kind in "iub"
+
+
+def refusing(name: str, body: Body, *refused: str) -> Body:
+    """`body`, with NotImplementedError as PyTorch has it for the `refused` kinds of dtype: "bool", "int", "float"."""
+
+    def refuse(*arrays: Any, **params: Any) -> Any:
+        dtype = dtype_of(*arrays)
+        if dtype is not None and _KIND.get(dtype.kind, "float") in refused:
+            raise NotImplementedError(
+                f'"{name}" not implemented for {as_dtype(dtype)}; convert the input to another dtype first'
+            )
+        return body(*arrays, **params)
+
+    signature = _UFUNC_SIGNATURES[body.nin] if isinstance(body, np.ufunc) else inspect.signature(body)
+    refuse.__signature__ = signature  # type: ignore[attr-defined]
+    return refuse
+
+
+_KIND = {"b": "bool", "i": "int", "u": "int"}
+_UFUNC_SIGNATURES = {1: inspect.signature(lambda x: x), 2: inspect.signature(lambda x, y: x)}
+
+
+# Where the result is piecewise constant, so that its gradient is zero wherever it exists.
+zero = unary("zero", lambda x: np.zeros_like(x), "0")
+zero.defvjp(x=lambda g: zero(g))
