@@ -1,4 +1,7 @@
-class Methods:
+from .methods_elementwise import ElementwiseMethods
+
+
+class Methods(ElementwiseMethods):
     __slots__ = ()
     @property
     def shape(self): return self._array.shape

@@ -76,21 +76,32 @@ raw_sub = binary("sub", _subtract, "{0} - {1}", check=_check_no_bool)
 raw_sub.defvjp(x=lambda g: g, y=lambda g: -g)
 
 
+def _scaled(input: Any, other: Any, alpha: float) -> Any:
+    """`alpha * other`; RuntimeError for a floating `alpha` that integers would lose."""
+    if alpha == 1:
+        return other
+    if isinstance(alpha, float) and all(is_integral(getattr(x, "_array", x)) for x in (input, other)):
+        raise RuntimeError(
+            f"For integral input tensors, argument alpha must not be a floating point number, got {alpha}"
+        )
+    return mul(other, alpha)
+
+
 def add(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
     """`input + alpha * other`, broadcast. RuntimeError if the shapes do not broadcast."""
-    result = raw_add(input, other if alpha == 1 else mul(other, alpha))
+    result = raw_add(input, _scaled(input, other, alpha))
     return result if out is None else into(out, result, "add")
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
     """`input - alpha * other`, broadcast. RuntimeError if the shapes do not broadcast, or for bools."""
-    result = raw_sub(input, other if alpha == 1 else mul(other, alpha))
+    result = raw_sub(input, _scaled(input, other, alpha))
     return result if out is None else into(out, result, "sub")
 
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """`other - alpha * input`, broadcast. RuntimeError if the shapes do not broadcast, or for bools."""
-    return raw_sub(other, input if alpha == 1 else mul(input, alpha))
+    return raw_sub(other, _scaled(other, input, alpha))
 
 
 subtract = sub

@@ -14,7 +14,7 @@ from .elementwise import binary, widen
 
 __all__ = ["clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "maximum", "minimum"]
 
-# NaN wins in maximum and minimum, and loses in fmax and fmin. At a tie maximum and minimum share the gradient in halves.
+# NaN wins in maximum and minimum, which share the gradient in halves at a tie, and loses in fmax and fmin.
 maximum = binary("maximum", np.maximum, "{0} != {0} || {0} > {1} ? {0} : {1}")
 minimum = binary("minimum", np.minimum, "{0} != {0} || {0} < {1} ? {0} : {1}")
 maximum.defvjp(

@@ -1,7 +1,7 @@
 """Functions of one number: exponentials, logarithms, roots, trigonometry, rounding.
 
-Each is the NumPy ufunc that is its meaning, the CUDA expression it prints as and its rule. Integers and bools become the
-default floating dtype first, except for rounding, which leaves integers as they are.
+Each is the NumPy ufunc that is its meaning, the CUDA expression it prints as and its rule. Integers and bools become
+the default floating dtype first, except for rounding, which leaves integers as they are.
 """
 
 from __future__ import annotations
