@@ -14,8 +14,6 @@ from hypothesis.extra import numpy as hnp
 
 from gpugrad.printing import format_tensor, get_printoptions, printoptions, set_printoptions, tensor_repr
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 INTEGERS = ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64")
 SHAPES = [(), (0,), (1,), (7,), (40,), (1001,), (0, 3), (3, 0, 2), (2, 3), (3, 2, 2), (2, 1, 2, 3), (30, 40), (2, 600)]
