@@ -1,7 +1,55 @@
-from . import ops  # before core: the methods of Tensor name it
-from .core import Tensor, wrap
-from .ops import *
-from .ops.operators import OPERATORS
+"""gpugrad: automatic differentiation over NumPy arrays on the CPU and CuPy arrays on NVIDIA GPUs, with PyTorch's names."""
 
-for _name, _function in OPERATORS.items():
+from __future__ import annotations
+
+import math as _math
+from typing import Any
+
+from . import ops  # before core: the methods of Tensor name it
+from . import autograd
+from .autograd import Variable as Variable
+from .core import Tensor
+from .device import Device as device
+from .device import get_default_device, set_default_device
+from .dtypes import (
+    bfloat16,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    set_default_dtype,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .dtypes import bool_ as bool
+from .dtypes import dtype as dtype
+from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .ops import *
+from .ops.operators import OPERATORS as _OPERATORS
+from .printing import set_printoptions
+
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
+inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
+
+for _name, _function in _OPERATORS.items():
     setattr(Tensor, _name, _function)
+
+_LAZY = ("cuda", "data", "fft", "linalg", "nn", "optim", "random", "special", "utils")
+
+
+def __getattr__(name: str) -> Any:
+    """Load a part of the library when it is first used, so that `import gpugrad` stays quick."""
+    if name in _LAZY:
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'gpugrad' has no attribute {name!r}")

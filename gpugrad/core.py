@@ -42,6 +42,16 @@ class Tensor(Methods):
         "_view",  # views only: (op, params), how it was made from `_base`
     )
 
+    _array: Any
+    _base: Tensor | None
+    _grad: Tensor | None
+    _hooks: Any
+    _node: Node | None
+    _requires_grad: bool
+    _synced: int
+    _version: list[int]
+    _view: Any
+
     __array_priority__ = 1000  # NumPy arrays leave `array + tensor` to Tensor.__radd__
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -52,9 +62,6 @@ class Tensor(Methods):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """All the work is done in `__new__`."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
 
 
 class Node:

@@ -1,14 +1,17 @@
+"""The methods of Tensor, put together from one file per family; each is a typed one-liner onto an op."""
+
+from __future__ import annotations
+
+from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
 
 
-class Methods(ElementwiseMethods):
+class Methods(CreateMethods, ElementwiseMethods):
+    """Everything a Tensor can do; `core.Tensor` adds the state."""
+
     __slots__ = ()
+
     @property
     def shape(self): return self._array.shape
+
     def numel(self): return self._array.size
-    def detach(self):
-        from .core import wrap
-        t = wrap(self._array); t._version = self._version
-        return t
-    @property
-    def grad(self): return self._grad

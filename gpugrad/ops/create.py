@@ -1,6 +1,442 @@
+"""Making tensors: from data, filled with a value, ranges."""
+
+from __future__ import annotations
+
+import math
+import operator
 from typing import Any
+
 import numpy as np
-from ..op import op
-from ..core import wrap
-def ones_like(x): return wrap(np.ones_like(x._array))
-def zeros_like(x): return wrap(np.zeros_like(x._array))
+
+from ..core import Tensor, canonical, wrap
+from ..device import ARRAY_TYPES, array_device, as_device
+from ..dtypes import (
+    FLOATS,
+    as_dtype,
+    bool_,
+    complex_not_supported,
+    dtype,
+    get_default_dtype,
+    int64,
+    result_type_of,
+    scalar_dtype,
+)
+from ..dtypes import promote_types as promote_types
+from ..inplace import into
+from .cast import cast
+from .dims import as_size
+
+__all__ = [
+    "arange",
+    "as_tensor",
+    "asarray",
+    "can_cast",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "is_floating_point",
+    "is_tensor",
+    "linspace",
+    "logspace",
+    "numel",
+    "ones",
+    "ones_like",
+    "promote_types",
+    "result_type",
+    "scalar_tensor",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
+
+def make(array: np.ndarray, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A leaf around a NumPy array of canonical dtype, moved to `device`; RuntimeError if integers are to have gradients."""
+    if requires_grad and array.dtype not in FLOATS:
+        raise RuntimeError("Only Tensors of floating point dtype can require gradients")
+    as_device(device)
+    return wrap(array, requires_grad)
+
+
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
+    """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays, tensors.
+
+    Without `dtype`, Python floats become the default dtype, ints int64, bools bool; arrays keep theirs. ValueError for
+    sequences of unequal lengths, TypeError for what is not a number.
+    """
+    return make(np.array(to_array(data, dtype)), device, requires_grad)
+
+
+def to_array(data: Any, wanted: Any = None) -> np.ndarray:
+    """`data` as a NumPy array of canonical dtype, shared with `data` where possible."""
+    if isinstance(data, Tensor):
+        array = ARRAY_TYPES[type(data._array)].to_numpy(data._array)
+    elif isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array__"):
+        array = canonical(np.asarray(data))
+    else:
+        array = _from_python(data)
+    return array if wanted is None else array.astype(as_dtype(wanted).numpy, copy=False)
+
+
+def _from_python(data: Any) -> np.ndarray:
+    """An array from numbers and nested sequences, which may hold tensors."""
+    if not isinstance(data, (bool, int, float, complex, list, tuple, range)) and not hasattr(data, "__getitem__"):
+        raise TypeError(f"Could not infer dtype of {type(data).__name__}: expected numbers, sequences of them or arrays")
+    if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
+        data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(f"expected sequences of equal length at every level of the data: {error}") from None
+    if array.dtype.kind in "OUSM":
+        raise TypeError(f"expected numbers, got data that NumPy reads as {array.dtype}: {str(data)[:60]}")
+    if array.dtype.kind == "c":
+        raise complex_not_supported("a tensor of complex numbers")
+    if array.size == 0 or (array.dtype == np.float64 and not _holds_float64(data)):
+        return array.astype(get_default_dtype().numpy)
+    return canonical(array)
+
+
+def _holds_float64(data: Any) -> bool:
+    """Whether nested sequences hold NumPy float64 values, whose dtype is kept, and no Python floats."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.generic, np.ndarray)) and data.dtype == np.float64
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, sharing memory (and the tape) where nothing must be converted."""
+    if isinstance(data, Tensor):
+        as_device(device)
+        return data if dtype is None else cast(data, as_dtype(dtype).numpy)
+    return make(to_array(data, dtype), device)
+
+
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """`obj` as a tensor; `copy` True, False (ValueError if one is needed) or None (only if needed)."""
+    array = to_array(obj, dtype)
+    shared = isinstance(obj, (np.ndarray, Tensor)) and np.may_share_memory(array, to_array(obj))
+    if copy is False and not shared:
+        raise ValueError("can't alias the given object without a copy; pass copy=None")
+    return make(np.array(array) if copy else array, device, requires_grad)
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """A tensor that shares memory with `ndarray`. TypeError for anything else, or a dtype gpugrad lacks."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    if not ndarray.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
+            'currently not supported; use array.astype(array.dtype.newbyteorder("=")).'
+        )
+    if any(s < 0 for s in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "currently supported. (You can probably work around this by making a copy of your array with array.copy().)"
+        )
+    return wrap(canonical(ndarray))
+
+
+def _filled(
+    size: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, out: Tensor | None, name: str
+) -> Tensor:
+    shape = as_size(size)
+    if any(s < 0 for s in shape):
+        raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    wanted = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
+    made = make(_fill_array(shape, value, wanted), device, requires_grad)
+    return made if out is None else into(out, made, name)
+
+
+def _fill_array(shape: tuple[int, ...], value: Any, wanted: Any) -> np.ndarray:
+    if value is None:
+        return np.empty(shape, wanted)
+    return np.zeros(shape, wanted) if value == 0 else np.full(shape, value, wanted)
+
+
+def zeros(
+    *size: Any,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor of zeros: `zeros(2, 3)` or `zeros((2, 3))`."""
+    return _filled(size, 0, dtype, device, requires_grad, out, "zeros")
+
+
+def ones(
+    *size: Any,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor of ones."""
+    return _filled(size, 1, dtype, device, requires_grad, out, "ones")
+
+
+def empty(
+    *size: Any,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor whose values are whatever was in memory."""
+    return _filled(size, None, dtype, device, requires_grad, out, "empty")
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor filled with `fill_value`; its dtype follows the value unless given."""
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    wanted = scalar_dtype(value) if dtype is None else dtype
+    return _filled((size,) if isinstance(size, int) else tuple(size), value, wanted, device, requires_grad, out, "full")
+
+
+def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    array = input._array
+    wanted = array.dtype if dtype is None else as_dtype(dtype).numpy
+    if requires_grad and wanted not in FLOATS:
+        raise RuntimeError("Only Tensors of floating point dtype can require gradients")
+    if device is not None and as_device(device) != array_device(array):
+        return make(_fill_array(array.shape, value, wanted), device, requires_grad)
+    made = np.empty_like(array, dtype=wanted)
+    if value is not None:
+        made[...] = value
+    return wrap(made, requires_grad)
+
+
+def zeros_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """Zeros of the shape, dtype and device of `input`."""
+    return _like(input, 0, dtype, device, requires_grad)
+
+
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """Ones of the shape, dtype and device of `input`."""
+    return _like(input, 1, dtype, device, requires_grad)
+
+
+def empty_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """An uninitialised tensor of the shape, dtype and device of `input`."""
+    return _like(input, None, dtype, device, requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """`fill_value` in the shape, dtype and device of `input`."""
+    return _like(input, fill_value, dtype, device, requires_grad)
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`start, start + step, ...` below `end`; `arange(n)` starts at 0. Integers give int64, floats the default dtype."""
+    start, end = (0, start) if end is None else (start, end)
+    start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
+    whole = all(isinstance(x, (int, np.integer)) for x in (start, end, step))
+    wanted = as_dtype(dtype) if dtype is not None else int64 if whole else get_default_dtype()
+    count = math.ceil((end - start) / step)
+    if whole:
+        array = np.arange(start, end, step, dtype=np.int64)
+    else:
+        array = start + step * np.arange(count, dtype=np.float64)
+    made = make(array.astype(wanted.numpy, copy=False), device, requires_grad)
+    return made if out is None else into(out, made, "arange")
+
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` evenly spaced values from `start` to `end`, both included."""
+    made = make(_spaced(start, end, steps, dtype), device, requires_grad)
+    return made if out is None else into(out, made, "linspace")
+
+
+def _spaced(start: Any, end: Any, steps: int, wanted: Any) -> np.ndarray:
+    """Symmetric about the middle, as PyTorch's: the second half is counted back from `end`, in the result's precision."""
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    numpy_dtype = (get_default_dtype() if wanted is None else as_dtype(wanted)).numpy
+    work = numpy_dtype if numpy_dtype in FLOATS and numpy_dtype.itemsize > 2 else np.dtype(np.float32)
+    if numpy_dtype not in FLOATS:
+        work = np.dtype(np.float64)
+    index = np.arange(steps, dtype=work)
+    first, last = work.type(start), work.type(end)
+    step = (last - first) / work.type(max(steps - 1, 1))
+    values = np.where(np.arange(steps) < steps // 2, first + step * index, last - step * (steps - 1 - index))
+    if steps == 1:
+        values = np.full(1, first)
+    return values.astype(numpy_dtype, copy=False)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`base` to the powers `linspace(start, end, steps)`."""
+    numpy_dtype = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
+    values = np.power(float(base), _spaced(start, end, steps, "float64")).astype(numpy_dtype)
+    made = make(values, device, requires_grad)
+    return made if out is None else into(out, made, "logspace")
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones on the diagonal of an (n, m) matrix (square if `m` is not given)."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
+    numpy_dtype = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
+    made = make(np.eye(n, m, dtype=numpy_dtype), device, requires_grad)
+    return made if out is None else into(out, made, "eye")
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor; the default dtype unless given."""
+    return tensor(s, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
+
+
+def legacy_tensor(cls: type, *args: Any, device: Any = None, dtype: Any = None) -> Tensor:
+    """`Tensor(2, 3)`: uninitialised; `Tensor([1, 2])` or an array: converted; `Tensor()`: empty."""
+    wanted = get_default_dtype() if dtype is None else dtype
+    if args and all(isinstance(a, (int, np.integer)) for a in args):
+        return empty(*map(operator.index, args), dtype=wanted, device=device)
+    if not args:
+        return empty(0, dtype=wanted, device=device)
+    if len(args) > 1:
+        raise TypeError(f"Tensor() takes sizes or one sequence, got {[type(a).__name__ for a in args]}")
+    (data,) = args
+    if isinstance(data, Tensor):
+        return cast(data.detach(), as_dtype(wanted).numpy)
+    if isinstance(data, (bool, float, str)):
+        raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
+    if hasattr(data, "numel"):  # a Size
+        return empty(*data, dtype=wanted, device=device)
+    return tensor(data, dtype=wanted, device=device)
+
+
+# ------------------------------------------------------------------------------------------------ about tensors
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether `obj` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether `input` has a floating dtype."""
+    return input._array.dtype in FLOATS
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return int(input._array.size)
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype of an arithmetic result of the two, tensors or Python scalars."""
+    parts = []
+    for x in (tensor1, tensor2):
+        if isinstance(x, Tensor):
+            parts.append((as_dtype(x._array.dtype), 2 if x._array.ndim else 1))
+        else:
+            parts.append((scalar_dtype(x), 0))
+    return result_type_of(parts)
+
+
+def can_cast(from_: dtype, to: dtype) -> bool:
+    """Whether PyTorch's casting rules allow a result of dtype `from_` to be written to `to`."""
+    return from_.category <= to.category or to is bool_ is from_

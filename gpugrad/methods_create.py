@@ -1,0 +1,538 @@
+"""Tensor methods: what a tensor is, conversion, its place on the tape."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import dtypes
+from .device import ARRAY_TYPES, Device, array_device, as_device
+from .dtypes import BY_NUMPY, FLOATS, as_dtype
+
+if TYPE_CHECKING:
+    from .core import Tensor
+
+
+class RemovableHandle:
+    """What `register_hook` returns: `remove()` takes the hook away; also a context manager."""
+
+    _next = 0
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self._hooks = weakref.ref(hooks) if isinstance(hooks, _Hooks) else lambda: hooks
+        RemovableHandle._next += 1
+        self.id = RemovableHandle._next
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+class _Hooks(dict[int, Any]):
+    """Hooks by number, in order; can be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
+
+
+def add_hook(hooks: _Hooks, hook: Callable[..., Any]) -> RemovableHandle:
+    """Put `hook` in `hooks`."""
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+class CreateMethods:
+    """Dtype, device, values, gradients."""
+
+    __slots__ = ()
+
+    # ------------------------------------------------------------------------------------------- what it is
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        return BY_NUMPY[self._array.dtype]
+
+    @property
+    def device(self) -> Device:
+        return array_device(self._array)
+
+    @property
+    def layout(self) -> str:
+        return "gpugrad.strided"
+
+    @property
+    def is_cuda(self) -> bool:
+        return array_device(self._array).type == "cuda"
+
+    is_sparse = is_quantized = is_meta = is_xpu = is_mps = is_nested = False
+
+    def is_floating_point(self) -> bool:
+        return self._array.dtype in FLOATS
+
+    def is_complex(self) -> bool:
+        return False
+
+    def is_signed(self) -> bool:
+        return self.dtype.is_signed
+
+    def element_size(self) -> int:
+        return self._array.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self._array.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._array.nbytes
+
+    def data_ptr(self) -> int:
+        return self._array.__array_interface__["data"][0]
+
+    # ----------------------------------------------------------------------------------------------- values
+
+    def item(self) -> Any:
+        """The value of a tensor of one element as a Python number; RuntimeError otherwise."""
+        if self._array.size != 1:
+            raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
+        value = self._to_numpy().reshape(()).item()
+        return float(value) if self._array.dtype in FLOATS else value
+
+    def tolist(self) -> Any:
+        """The values as (nested lists of) Python numbers."""
+        array = self._to_numpy()
+        return (array.astype(np.float64) if array.dtype.kind == "V" else array).tolist()
+
+    def _to_numpy(self) -> np.ndarray:
+        return ARRAY_TYPES[type(self._array)].to_numpy(self._array)
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The values as a NumPy array that shares memory. RuntimeError if it requires grad (unless `force`)."""
+        if force:
+            return self._to_numpy()
+        if self._requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.is_cuda:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+                "memory first."
+            )
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+        from .core import canonical, wrap
+
+        return wrap(canonical(np.asarray(array)))
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            which = "no values" if self._array.size == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {which} is ambiguous; use .any(), .all() or .item()")
+        return bool(self._to_numpy())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.kind not in "iub" or self._array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        from .printing import tensor_repr
+
+        return tensor_repr(
+            self._to_numpy(),
+            dtype_name=self.dtype.name,
+            default_dtype=dtypes.get_default_dtype().name,
+            requires_grad=self._requires_grad,
+            grad_fn_name=self._node.name() if self._node is not None else None,
+            device=str(self.device),
+            parameter=getattr(type(self), "is_parameter", False),
+        )
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self._array.ndim == 0 and spec else repr(self)
+
+    # ------------------------------------------------------------------------------------------- conversion
+
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
+        """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; the tensor itself if nothing changes."""
+        from . import ops
+        from .ops.cast import cast
+
+        for arg in args:
+            if isinstance(arg, (dtypes.dtype, type)):
+                dtype = arg
+            elif isinstance(arg, (str, Device)):
+                device = arg
+            elif hasattr(arg, "_array"):
+                dtype, device = arg.dtype, arg.device
+            elif not isinstance(arg, bool) and arg is not None:
+                raise TypeError(f"to(): expected a dtype, a device or a tensor, got {arg!r}")
+        if device is not None:
+            as_device(device)
+        target = self._array.dtype if dtype is None else as_dtype(dtype).numpy
+        if target is self._array.dtype:
+            return ops.clone(self) if copy else self
+        return cast(self, target)
+
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """Converted to `dtype` (a dtype, or a name such as "gpugrad.FloatTensor"); without one, that name."""
+        if dtype is None:
+            return f"gpugrad.{_LEGACY_NAMES[self.dtype.name]}Tensor"
+        if isinstance(dtype, str):
+            name = dtype.rpartition(".")[2].removesuffix("Tensor")
+            dtype = {v: k for k, v in _LEGACY_NAMES.items()}.get(name, name.lower())
+        return self.to(as_dtype(getattr(dtype, "dtype", dtype)))
+
+    def type_as(self, other: Tensor) -> Tensor:
+        return self.to(other)
+
+    def float(self) -> Tensor:
+        return self.to(dtypes.float32)
+
+    def double(self) -> Tensor:
+        return self.to(dtypes.float64)
+
+    def half(self) -> Tensor:
+        return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        return self.to(dtypes.bfloat16)
+
+    def int(self) -> Tensor:
+        return self.to(dtypes.int32)
+
+    def long(self) -> Tensor:
+        return self.to(dtypes.int64)
+
+    def short(self) -> Tensor:
+        return self.to(dtypes.int16)
+
+    def char(self) -> Tensor:
+        return self.to(dtypes.int8)
+
+    def byte(self) -> Tensor:
+        return self.to(dtypes.uint8)
+
+    def bool(self) -> Tensor:
+        return self.to(dtypes.bool_)
+
+    def cpu(self, memory_format: Any = None) -> Tensor:
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
+        return self.to(Device("cuda") if device is None else Device(device))
+
+    def pin_memory(self) -> Tensor:
+        return self
+
+    def share_memory_(self) -> Tensor:
+        return self
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        from . import ops
+
+        return ops.tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        from . import ops
+
+        return ops.zeros(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        from . import ops
+
+        return ops.ones(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        from . import ops
+
+        return ops.empty(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
+        from . import ops
+
+        dtype, device = dtype or self.dtype, device or self.device
+        return ops.full(size, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+
+    # ----------------------------------------------------------------------------------------- writing values
+
+    def fill_(self, value: Any) -> Tensor:
+        """Every element becomes `value`, a number or a 0-d tensor."""
+        from .inplace import update
+        from .ops.fill import fill
+
+        if hasattr(value, "_array") and value._array.ndim:
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
+            )
+        return update(self, fill, value)
+
+    def zero_(self) -> Tensor:
+        return self.fill_(0)
+
+    def copy_(self, src: Tensor, non_blocking: Any = False) -> Tensor:
+        """The values of `src`, broadcast and converted, are written here; gradients flow to `src`."""
+        from .inplace import update
+        from .ops.fill import copy
+
+        return update(self, copy, src)
+
+    # ---------------------------------------------------------------------------------------------- the tape
+
+    @property
+    def requires_grad(self) -> Any:
+        if self._base is not None and self._version[0] > self._synced:
+            _resync(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: Any) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: Any = True) -> Tensor:
+        """Start or stop wanting a gradient. RuntimeError for integers, or for a result that is not a leaf."""
+        if requires_grad and self._array.dtype not in FLOATS:
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, this one is {self.dtype}")
+        if self._node is not None and not requires_grad:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def is_leaf(self) -> Any:
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self) -> Any:
+        if self._base is not None and self._version[0] > self._synced:
+            _resync(self)
+        return self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        if self._grad is None and self._node is not None and not self.retains_grad:
+            import warnings
+
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't "
+                "be populated during autograd.backward(). If you indeed want the .grad field to be populated for a "
+                "non-leaf Tensor, use .retain_grad() on the non-leaf Tensor.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not hasattr(value, "_array"):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value._array.shape != self._array.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: {list(value._array.shape)}, expected "
+                    f"{list(self._array.shape)}"
+                )
+            if value._array.dtype is not self._array.dtype:
+                raise RuntimeError(f"assigned grad has data of a different type: {value.dtype}, expected {self.dtype}")
+            if type(value._array) is not type(self._array):
+                raise RuntimeError(f"assigned grad has data located on a different device: {value.device}")
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, off the tape, with a version of its own: writes to it are not noticed."""
+        from .core import wrap
+
+        return wrap(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not hasattr(value, "_array"):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self._array = value._array
+
+    def detach(self) -> Tensor:
+        """The same memory, off the tape; writes to it are noticed by nodes that saved it."""
+        from .core import wrap
+
+        tensor = wrap(self._array)
+        tensor._version = self._version
+        return tensor
+
+    def detach_(self) -> Tensor:
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._node, self._requires_grad = None, False
+        return self
+
+    @property
+    def output_nr(self) -> Any:
+        return 0
+
+    @property
+    def _version_count(self) -> Any:
+        return self._version[1]
+
+    def backward(
+        self, gradient: Tensor | None = None, retain_graph: Any = None, create_graph: Any = False, inputs: Any = None
+    ) -> None:
+        """Add the gradients of this tensor to `.grad` of the leaves it was computed from; see `autograd.backward`."""
+        from .engine import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call `hook(grad)` whenever the gradient of this tensor is computed; what it returns replaces it."""
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._node is None:
+            if self._hooks is None:
+                self._hooks = _Hooks()
+            return add_hook(self._hooks, hook)
+        if self._node.extra is None:
+            self._node.extra = {}
+        return add_hook(self._node.extra.setdefault("hooks", _Hooks()), hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `hook(tensor)` after `.grad` of this leaf has been updated."""
+        if not self.requires_grad or self._node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return add_hook(self.__dict__.setdefault("_post_accumulate_hooks", _Hooks()), hook)
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of this result too."""
+        if not self.requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._node is not None:
+            if self._node.extra is None:
+                self._node.extra = {}
+            self._node.extra["retained"] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> Any:
+        node = self._node
+        if node is None or node.extra is None:
+            return False
+        retained = node.extra.get("retained")
+        return retained is not None and retained() is self
+
+    def is_inference(self) -> Any:
+        return False
+
+    # ------------------------------------------------------------------------------------------ copy and pickle
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
+                "Use x.detach().clone()."
+            )
+        from .core import new, wrap
+
+        if id(self) in memo:
+            return memo[id(self)]
+        fresh = wrap(self._array.copy(), self._requires_grad)
+        if type(self) is not type(fresh):
+            copied = new(type(self))
+            for slot in ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_version"):
+                setattr(copied, slot, getattr(fresh, slot))
+            fresh = copied
+        memo[id(self)] = fresh
+        if self._grad is not None:
+            fresh._grad = self._grad.__deepcopy__(memo)
+        return fresh
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._node is not None:
+            raise RuntimeError("only leaf tensors can be pickled; use x.detach()")
+        array = np.ascontiguousarray(self._to_numpy())
+        return rebuild, (type(self), array.tobytes(), self.dtype, array.shape, self._requires_grad)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self._requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+
+def _resync(tensor: Any) -> None:
+    from .views import resync
+
+    resync(tensor)
+
+
+def rebuild(cls: Any, raw: bytes, dtype: Any, shape: Any, requires_grad: Any) -> Any:
+    """A tensor of class `cls` from its bytes: what unpickling calls."""
+    from .core import new, wrap
+
+    fresh = wrap(np.frombuffer(raw, dtype.numpy).reshape(shape).copy(), requires_grad)
+    if cls is type(fresh):
+        return fresh
+    made = new(cls)
+    for slot in ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_version"):
+        setattr(made, slot, getattr(fresh, slot))
+    return made
+
+
+_LEGACY_NAMES = {
+    "float32": "Float",
+    "float64": "Double",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+}

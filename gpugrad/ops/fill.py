@@ -1,0 +1,45 @@
+"""The out-of-place meaning of `fill_`, `zero_` and `copy_`: what they replace gets a zero gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor
+from ..op import op
+from .reduce import sum_over
+
+__all__: list[str] = []
+
+
+@op
+def _fill(x: Any, *, value: Any) -> Any:
+    return np.full_like(x, value)
+
+
+_fill.defvjp(x=lambda g: g * 0)
+
+
+@op(name="copy", broadcasts=True)
+def copy(x: Any, source: Any) -> Any:
+    """`source`, broadcast and converted to the shape and dtype of `x`."""
+    out = np.empty_like(x)
+    np.copyto(out, source, casting="unsafe")
+    return out
+
+
+copy.defvjp(x=lambda g: g * 0, source=lambda g: g)
+
+
+@op
+def _fill_from(x: Any, value: Any) -> Any:
+    return np.full_like(x, value)
+
+
+_fill_from.defvjp(x=lambda g: g * 0, value=lambda g: sum_over(g, dim=None, keepdim=False))
+
+
+def fill(x: Any, value: Any) -> Any:
+    """`value`, a number or a 0-d tensor, in the shape and dtype of `x`."""
+    return _fill_from(x, value) if isinstance(value, Tensor) else _fill(x, value=value)
