@@ -98,7 +98,7 @@ def _apply(
         else:
             shape, dtype = parent._array.shape, parent._array.dtype
         if r.shape != shape:
-            r = _unbroadcast(node, parents.index(parent), r, shape)
+            r = _unbroadcast(node, parent, r, shape)
         have = r._array.dtype if create_graph else r.dtype
         if have is not dtype:
             r = cast(r, dtype)
@@ -154,10 +154,11 @@ def _needed(order: list[Node], targets: dict[Any, int]) -> set[Any]:
     return needed
 
 
-def _unbroadcast(node: Node, index: int, r: Any, shape: tuple[int, ...]) -> Any:
+def _unbroadcast(node: Node, parent: Parent, r: Any, shape: tuple[int, ...]) -> Any:
     """Sum `r` back to the shape of the input it belongs to, if the op broadcasts; otherwise the rule is wrong."""
     if node.op.broadcasts:
         return sum_to(r, shape=shape)
+    index = next(i for i, p in enumerate(node.parents) if p is parent)  # `==` of Tensors is elementwise
     name = node.op.names[0] if node.op.variadic else node.op.names[index]
     raise RuntimeError(
         f"the rule of {node.op.name} for {name!r} returned a gradient of shape {tuple(r.shape)}, but {name!r} has shape "

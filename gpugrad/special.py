@@ -26,7 +26,7 @@ from .ops.special import (
 )
 from .ops.special import digamma as psi
 from .ops.special import lgamma as gammaln
-from .ops.unary import exp2, expm1, log1p, round
+from .ops.unary import exp2, expm1, log1p, round  # noqa: A004 (its name in torch.special)
 from .ops.unary import sigmoid as expit
 
 __all__ = [

@@ -10,3 +10,6 @@ from .power import *
 from .reduce import sum  # noqa
 from .special import *
 from .unary import *
+
+# Everything but the modules: some share their name with a namespace of gpugrad.
+__all__ = [name for name, value in tuple(globals().items()) if callable(value)]

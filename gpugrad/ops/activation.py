@@ -49,7 +49,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 # ---- piecewise linear ----
 
 relu = unary("relu", refusing("relu", lambda x: np.maximum(x, 0), "bool"), "{0} < 0 ? 0 : {0}")
-relu.defvjp(x=lambda g, out: choose(out > 0, g, 0))
+relu.defvjp(x=lambda g, out: choose(out <= 0, 0, g))
 
 
 def _hardtanh(x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
@@ -57,10 +57,10 @@ def _hardtanh(x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 
 
 hardtanh = unary("hardtanh", _hardtanh)
-hardtanh.defvjp(x=lambda g, x, *, min_val, max_val: choose((x > min_val) & (x < max_val), g, 0))
+hardtanh.defvjp(x=lambda g, x, *, min_val, max_val: choose((x <= min_val) | (x >= max_val), 0, g))
 
 relu6 = unary("relu6", lambda x: minimum(maximum(x, 0), 6))
-relu6.defvjp(x=lambda g, x: choose((x > 0) & (x < 6), g, 0))
+relu6.defvjp(x=lambda g, x: choose((x <= 0) | (x >= 6), 0, g))
 
 
 def _leaky_relu(x: Any, *, negative_slope: float = 0.01) -> Any:
@@ -112,7 +112,7 @@ def prelu(input: Any, weight: Any) -> Any:
 
     RuntimeError if the number of weights is neither.
     """
-    if input.ndim == 0 and weight.numel() != 1 or weight.ndim > 1:
+    if (input.ndim == 0 and weight.numel() != 1) or weight.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels):
@@ -217,7 +217,7 @@ def _elu(x: Any, *, alpha: float = 1.0, scale: float = 1.0, input_scale: float =
 _elu_op = unary("elu", _elu)
 _elu_op.defvjp(
     x=lambda g, x, *, alpha, scale, input_scale: choose(
-        x > 0, g * scale, g * exp(x * input_scale) * (alpha * scale * input_scale)
+        x <= 0, g * exp(x * input_scale) * (alpha * scale * input_scale), g * scale
     )
 )
 

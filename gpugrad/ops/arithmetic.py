@@ -56,8 +56,8 @@ raw_add.defvjp(x=lambda g: g, y=lambda g: g)
 
 
 _NO_BOOL = (
-    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
-    "or `logical_not()` operator instead."
+    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the "
+    "`~` or `logical_not()` operator instead."
 )
 
 
@@ -110,8 +110,8 @@ subtract = sub
 def _negate(x: Any) -> Any:
     if dtype_of(x) == np.bool_:
         raise RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
-            "`~` or `logical_not()` operator instead."
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
         )
     return np.negative(x)
 
@@ -230,7 +230,7 @@ def positive(input: Tensor) -> Tensor:
 
 def _lerp_formula(x: Any, end: Any, weight: Any) -> Any:
     step = end - x
-    return choose(abs(weight) < 0.5, x + weight * step, end - step * (1 - weight))
+    return choose((weight > -0.5) & (weight < 0.5), x + weight * step, end - step * (1 - weight))
 
 
 lerp = ternary("lerp", _lerp_formula, ("input", "end", "weight"))

@@ -165,8 +165,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     dtype = condition._array.dtype if isinstance(condition, Tensor) else getattr(condition, "dtype", None)
     if dtype is not None and dtype != np.bool_:
         raise RuntimeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype {as_dtype(dtype)}. Compare it "
-            "with something first, as in condition != 0."
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {as_dtype(dtype)}. Compare "
+            "it with something first, as in condition != 0."
         )
     result = choose(condition, input, other)
     if not _has_dtype(input) and not _has_dtype(other):  # NumPy's default dtypes for two scalars are not PyTorch's

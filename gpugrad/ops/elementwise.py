@@ -1,4 +1,4 @@
-"""How elementwise ops are declared: the meaning in NumPy, the CUDA expression they print as, broadcasting, promotion."""
+"""How elementwise ops are declared: their meaning in NumPy, how they print as CUDA, broadcasting, promotion."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from . import special_numpy, special_numpy_gamma
 from .arithmetic import sign
 from .compare import choose
 from .elementwise import binary, unary
-from .unary import cos, exp, log, log1p, sin
+from .unary import cos, exp, log, sin
 
 __all__ = [
     "digamma",
@@ -143,8 +143,8 @@ xlog1py = _binary("xlog1py")
 sinc = _unary("sinc")
 
 entr.defvjp(x=lambda g, x: g * (-log(x) - 1))
-xlogy.defvjp(x=lambda g, x, y: choose((x == 0) & (y <= 0), 0, g * log(y)), y=lambda g, x, y: g * x / y)
-xlog1py.defvjp(x=lambda g, x, y: choose((x == 0) & (y <= -1), 0, g * log1p(y)), y=lambda g, x, y: g * x / (y + 1))
+xlogy.defvjp(x=lambda g, x, y: choose((x == 0) & (y <= 0), 0, xlogy(g, y)), y=lambda g, x, y: g * x / y)
+xlog1py.defvjp(x=lambda g, x, y: choose((x == 0) & (y <= -1), 0, xlog1py(g, y)), y=lambda g, x, y: g * x / (y + 1))
 sinc.defvjp(x=lambda g, x: g * _sinc_slope(x))
 
 

@@ -135,7 +135,10 @@ sigmoid.defvjp(x=lambda g, out: g * out * (1 - out))
 
 
 def _rounding(name: str, ufunc: Any, cuda: str) -> Any:
-    function = unary(name, refusing(name, ufunc, "bool"), cuda)
+    def body(x: Any) -> Any:
+        return np.array(x) if is_integral(x) else ufunc(x)
+
+    function = unary(name, refusing(name, body, "bool"), cuda)
     function.defvjp(x=lambda g: zero(g))
     return function
 
