@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
+from .methods_linalg import LinalgMethods
+from .methods_random import RandomMethods
 
 
-class Methods(CreateMethods, ElementwiseMethods):
+class Methods(CreateMethods, ElementwiseMethods, LinalgMethods, RandomMethods):
     """Everything a Tensor can do; `core.Tensor` adds the state."""
 
     __slots__ = ()

@@ -13,3 +13,5 @@ from .unary import *
 
 # Everything but the modules: some share their name with a namespace of gpugrad.
 __all__ = [name for name, value in tuple(globals().items()) if callable(value)]
+from .matmul import *
+from .random import *

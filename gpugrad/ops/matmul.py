@@ -1,0 +1,228 @@
+"""Matrix products. Half precision is computed in float32 and rounded once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor
+from ..dtypes import LOW_PRECISION
+from ..inplace import into
+from ..op import op
+from .arithmetic import add, mul
+from .reduce import sum_over, sum_to
+
+__all__ = ["addmm", "addmv", "baddbmm", "bmm", "dot", "ger", "inner", "linear", "matmul", "mm", "mv", "outer", "vdot"]
+
+
+def product(x: Any, y: Any) -> Any:
+    """`x @ y` on arrays."""
+    if x.dtype in LOW_PRECISION:
+        return np.matmul(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
+    if x.ndim == 2 == y.ndim:
+        return np.dot(x, y)  # half the overhead of np.matmul for small matrices
+    return np.matmul(x, y)
+
+
+@op(view=True)
+def adjoint(x: Any) -> Any:
+    """The last two dimensions swapped."""
+    return x.swapaxes(-1, -2)
+
+
+adjoint.defvjp(x=lambda g: adjoint(g))
+
+
+def _check_shapes(x: Any, y: Any) -> None:
+    """RuntimeError, in PyTorch's words, unless `x @ y` exists."""
+    if x.ndim == 0 or y.ndim == 0:
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D")
+    inner_y = y.shape[-2] if y.ndim > 1 else y.shape[0]
+    if x.shape[-1] != inner_y:
+        if x.ndim == 2 == y.ndim:
+            raise RuntimeError(
+                f"mat1 and mat2 shapes cannot be multiplied ({x.shape[0]}x{x.shape[1]} and {y.shape[0]}x{y.shape[1]})"
+            )
+        raise RuntimeError(
+            f"size mismatch, got input shapes {list(x.shape)} and {list(y.shape)}: the last dimension of the first "
+            f"({x.shape[-1]}) must equal the next to last of the second ({inner_y})"
+        )
+    if x.dtype is not y.dtype:
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {x.dtype} != {y.dtype}; convert one with .to(dtype)"
+        )
+
+
+@op(name="mm", names=("input", "other"), broadcasts=True)
+def _matmul(x: Any, y: Any) -> Any:
+    """The product of matrices, or of stacks of matrices whose leading dimensions broadcast."""
+    _check_shapes(x, y)
+    return product(x, y)
+
+
+_matmul.defvjp(x=lambda g, y: _matmul(g, adjoint(y)), y=lambda g, x: _matmul(adjoint(x), g))
+
+
+def matmul(input: Any, other: Any, *, out: Tensor | None = None) -> Any:
+    """`input @ other`: vectors, matrices, and stacks of matrices whose leading dimensions broadcast.
+
+    RuntimeError if the inner sizes or the dtypes differ.
+    """
+    if input.ndim >= 2 <= other.ndim:
+        result = _matmul(input, other)
+    else:
+        result = _with_vectors(input, other)
+    return result if out is None else into(out, result, "matmul")
+
+
+def _with_vectors(x: Any, y: Any) -> Any:
+    """A vector on the left is a row, on the right a column; the dimension added is taken away again."""
+    if x.ndim == 0 or y.ndim == 0:
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D")
+    _check_shapes(_array(x), _array(y))
+    left = x.reshape((1, x.shape[0])) if x.ndim == 1 else x
+    right = y.reshape((y.shape[0], 1)) if y.ndim == 1 else y
+    shape = left.shape[:-2] if x.ndim == 1 else left.shape[:-1]
+    if y.ndim > 1:
+        shape = (*(right.shape[:-2] if x.ndim == 1 else ()), right.shape[-1])
+    return _matmul(left, right).reshape(shape)
+
+
+def _array(x: Any) -> Any:
+    return x._array if isinstance(x, Tensor) else x
+
+
+def _needs(name: str, **dims: tuple[Any, int]) -> None:
+    """RuntimeError unless each tensor has the number of dimensions said."""
+    for argument, (x, ndim) in dims.items():
+        if x.ndim != ndim:
+            raise RuntimeError(f"{name}(): argument '{argument}' must have {ndim} dimensions, got {x.ndim}")
+
+
+def mm(input: Any, mat2: Any, *, out: Tensor | None = None) -> Any:
+    """The product of two matrices."""
+    _needs("mm", input=(input, 2), mat2=(mat2, 2))
+    return matmul(input, mat2, out=out)
+
+
+def bmm(input: Any, mat2: Any, *, out: Tensor | None = None) -> Any:
+    """The products of matching matrices of two stacks, (b, n, m) and (b, m, p)."""
+    _needs("bmm", input=(input, 3), mat2=(mat2, 3))
+    if input.shape[0] != mat2.shape[0]:
+        raise RuntimeError(f"bmm(): batch sizes differ: {list(input.shape)} and {list(mat2.shape)}")
+    return matmul(input, mat2, out=out)
+
+
+def mv(input: Any, vec: Any, *, out: Tensor | None = None) -> Any:
+    """The product of a matrix and a vector."""
+    _needs("mv", input=(input, 2), vec=(vec, 1))
+    return matmul(input, vec, out=out)
+
+
+def dot(input: Any, tensor: Any, *, out: Tensor | None = None) -> Any:
+    """The inner product of two vectors of one length."""
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input.shape != tensor.shape:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the "
+            "same number of elements"
+        )
+    return matmul(input, tensor, out=out)
+
+
+vdot = dot  # the same for real numbers
+
+
+def inner(input: Any, other: Any, *, out: Tensor | None = None) -> Any:
+    """Sums of products over the last dimension of both."""
+    if input.ndim == 0 or other.ndim == 0:
+        result = mul(input, other)
+    else:
+        flat = other.reshape((-1, other.shape[-1]))
+        result = matmul(input, adjoint(flat)).reshape((*input.shape[:-1], *other.shape[:-1]))
+    return result if out is None else into(out, result, "inner")
+
+
+def outer(input: Any, vec2: Any, *, out: Tensor | None = None) -> Any:
+    """The product of every element of one vector with every element of another."""
+    _needs("outer", input=(input, 1), vec2=(vec2, 1))
+    result = mul(input.reshape((input.shape[0], 1)), vec2)
+    return result if out is None else into(out, result, "outer")
+
+
+ger = outer
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None) -> Any:
+    """`beta * input + alpha * mat1 @ mat2`."""
+    return _scaled_sum("addmm", input, mm(mat1, mat2), beta, alpha, out)
+
+
+def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None) -> Any:
+    """`beta * input + alpha * mat @ vec`."""
+    return _scaled_sum("addmv", input, mv(mat, vec), beta, alpha, out)
+
+
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
+    """`beta * input + alpha * batch1 @ batch2` for stacks of matrices."""
+    return _scaled_sum("baddbmm", input, bmm(batch1, batch2), beta, alpha, out)
+
+
+def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out: Tensor | None) -> Any:
+    made = made if alpha == 1 else mul(made, alpha)
+    result = made if beta == 0 else add(made, input if beta == 1 else mul(input, beta))
+    return result if out is None else into(out, result, name)
+
+
+# ------------------------------------------------------------------------------------------------ the linear layer
+
+
+@op(name="linear")
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """`input @ weight.T + bias` over the last dimension: (..., in), (out, in), (out,) to (..., out)."""
+    _check_linear(input, weight)
+    x = input if input.ndim == 2 else input.reshape((-1, input.shape[-1]))
+    out = product(x, weight.T)
+    if bias is not None:
+        np.add(out, bias, out=out)
+    return out if input.ndim == 2 else out.reshape((*input.shape[:-1], weight.shape[0]))
+
+
+def _check_linear(x: Any, weight: Any) -> None:
+    if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
+        rows = "x".join(
+            map(str, (x.size // x.shape[-1] if x.ndim and x.shape[-1] else 0, x.shape[-1] if x.ndim else 0))
+        )
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows} and {weight.shape[1]}x{weight.shape[0]}): the last "
+            f"dimension of the input must be in_features={weight.shape[1]}, got input of shape {list(x.shape)}"
+        )
+    if x.dtype is not weight.dtype:
+        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}")
+
+
+@op
+def weight_product(y: Any, x: Any) -> Any:
+    """`y.T @ x` over all leading dimensions: (..., out), (..., in) to (out, in)."""
+    return product(y.reshape((-1, y.shape[-1])).T, x.reshape((-1, x.shape[-1])))
+
+
+weight_product.defvjp(y=lambda g, x: linear(x, g), x=lambda g, y: _matmul_rows(y, g))
+
+
+def _matmul_rows(x: Any, matrix: Any) -> Any:
+    """`x @ matrix` over the last dimension of `x`."""
+    return linear(x, adjoint(matrix))
+
+
+def _sum_rows(g: Any, bias_shape: Any) -> Any:
+    return sum_to(g, shape=bias_shape) if g.ndim != 2 else sum_over(g, dim=(0,), keepdim=False)
+
+
+linear.defvjp(
+    input=lambda g, weight: _matmul_rows(g, weight),
+    weight=lambda g, input: weight_product(g, input),
+    bias=_sum_rows,
+)

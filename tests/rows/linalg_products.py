@@ -1,0 +1,48 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from op_table import Row, arr
+
+HALF = ("float16", "bfloat16")
+
+ROWS = [
+    Row(
+        "matmul",
+        lambda t, x, y: t.matmul(x, y),
+        [
+            (arr(2, 3), arr(3, 4)),
+            (arr(3), arr(3)),
+            (arr(3), arr(3, 4)),
+            (arr(2, 3), arr(3)),
+            (arr(5, 2, 3), arr(3, 4)),
+            (arr(2, 3), arr(5, 3, 4)),
+            (arr(4, 1, 2, 3), arr(5, 3, 2)),
+            (arr(3), arr(5, 3, 4)),
+            (arr(5, 2, 3), arr(3)),
+            (arr(2, 0), arr(0, 4)),
+            (arr(0, 3), arr(3, 4)),
+        ],
+        more_dtypes=(*HALF, "int64"),
+    ),
+    Row("operator_matmul", lambda t, x, y: x @ y, [(arr(2, 3), arr(3, 4))]),
+    Row("mm", lambda t, x, y: t.mm(x, y), [(arr(31, 33), arr(33, 2))]),
+    Row("bmm", lambda t, x, y: t.bmm(x, y), [(arr(4, 2, 3), arr(4, 3, 5))]),
+    Row("mv", lambda t, x, y: t.mv(x, y), [(arr(2, 3), arr(3))]),
+    Row("dot", lambda t, x, y: t.dot(x, y), [(arr(7), arr(7)), (arr(0), arr(0))]),
+    Row("inner", lambda t, x, y: t.inner(x, y), [(arr(2, 3), arr(4, 3)), (arr(3), arr(3)), (arr(), arr(3))]),
+    Row("outer", lambda t, x, y: t.outer(x, y), [(arr(2), arr(3)), (arr(0), arr(3))]),
+    Row(
+        "addmm",
+        lambda t, b, x, y: t.addmm(b, x, y, beta=0.5, alpha=2),
+        [(arr(2, 4), arr(2, 3), arr(3, 4)), (arr(4), arr(2, 3), arr(3, 4))],
+    ),
+    Row("addmv", lambda t, b, x, y: t.addmv(b, x, y), [(arr(2), arr(2, 3), arr(3))]),
+    Row("baddbmm", lambda t, b, x, y: t.baddbmm(b, x, y, alpha=0.5), [(arr(5, 2, 4), arr(5, 2, 3), arr(5, 3, 4))]),
+    Row(
+        "linear",
+        lambda t, x, w, b: (t.nn.functional.linear if t.__name__ == "torch" else t.linear)(x, w, b),
+        [(arr(2, 3), arr(4, 3), arr(4)), (arr(3), arr(4, 3), arr(4)), (arr(2, 5, 3), arr(4, 3), arr(4))],
+        more_dtypes=HALF,
+    ),
+]
