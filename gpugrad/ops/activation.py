@@ -112,15 +112,16 @@ def prelu(input: Any, weight: Any) -> Any:
 
     RuntimeError if the number of weights is neither.
     """
-    if (input.ndim == 0 and weight.numel() != 1) or weight.ndim > 1:
+    if weight.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
     channels = input.shape[1] if input.ndim > 1 else 1
-    if weight.numel() not in (1, channels):
+    count = math.prod(weight.shape)
+    if count not in (1, channels):
         raise RuntimeError(
-            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and "
+            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} and "
             f"channel size = {channels}."
         )
-    if weight.numel() != 1:
+    if count != 1:
         weight = weight.reshape((1, channels) + (1,) * (input.ndim - 2))
     elif weight.ndim > input.ndim:
         weight = weight.reshape(())
@@ -215,11 +216,12 @@ def _elu(x: Any, *, alpha: float = 1.0, scale: float = 1.0, input_scale: float =
 
 
 _elu_op = unary("elu", _elu)
-_elu_op.defvjp(
-    x=lambda g, x, *, alpha, scale, input_scale: choose(
-        x <= 0, g * exp(x * input_scale) * (alpha * scale * input_scale), g * scale
-    )
-)
+_elu_op.defvjp(x=lambda g, x, *, alpha, scale, input_scale: _elu_rule(g, x, alpha * scale, scale, input_scale))
+
+
+def _elu_rule(g: Any, x: Any, factor: float, scale: float, input_scale: float) -> Any:
+    bounded = choose(x <= 0, x * input_scale, 0)  # so that what is not chosen does not overflow
+    return choose(x <= 0, g * exp(bounded) * (factor * input_scale), g * scale)
 
 
 def elu(input: Any, *, alpha: float = 1.0) -> Any:

@@ -84,7 +84,7 @@ def _scaled(input: Any, other: Any, alpha: float) -> Any:
         raise RuntimeError(
             f"For integral input tensors, argument alpha must not be a floating point number, got {alpha}"
         )
-    return mul(other, alpha)
+    return other * alpha
 
 
 def add(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:

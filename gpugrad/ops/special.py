@@ -162,8 +162,9 @@ _logit.defvjp(x=lambda g, x, *, eps: _logit_rule(g, x, 0.0 if eps is None else e
 
 
 def _logit_rule(g: Any, x: Any, eps: float) -> Any:
-    outside = math.nan if eps == 0 else 0
-    return choose((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), outside)
+    inside = (x >= eps) & (x <= 1 - eps)
+    safe = x if eps == 0 else choose(inside, x, 0.5)  # so that no derivative of what is not chosen is infinite
+    return choose(inside, g / (safe * (1 - safe)), math.nan if eps == 0 else 0)
 
 
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Any:

@@ -133,8 +133,13 @@ ROWS = [
         )
     ),
     *(
-        Row(f"pow_from_{label}", lambda m, x, b=b: b**x, [(arr(2, 3),), (arr(4, values=(0.0, 1.0, -1.0, 2.0)),)])
-        for label, b in (("2", 2), ("0", 0), ("0.5", 0.5), ("minus_2", -2))
+        Row(f"pow_from_{label}", lambda m, x, b=b: b**x, made)
+        for label, b, made in (
+            ("2", 2, [(arr(2, 3),), (arr(),), (arr(0, 2),)]),
+            ("half", 0.5, [(arr(2, 3),)]),
+            ("0", 0, [(arr(5, values=(0.0, 1.0, -1.0, 2.0, INF)),)]),
+            ("minus_2", -2, [(arr(5, values=(0.0, 1.0, -1.0, 2.0, INF)),)]),
+        )
     ),
     Row(
         "pow_integer_scalar",
