@@ -1,0 +1,166 @@
+"""`state_dict` and `load_state_dict`, the half of Module that is about saving."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..core import Tensor
+from ..methods_create import RemovableHandle, add_hook
+from ..modes import no_grad
+from .parameter import Parameter
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict` found missing and unexpected."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return super().__repr__()
+
+
+class StateMixin:
+    """Saving and loading of a Module's parameters and persistent buffers."""
+
+    def get_extra_state(self) -> Any:
+        raise RuntimeError("get_extra_state was called but the module does not define it")
+
+    def set_extra_state(self, state: Any) -> None:
+        raise RuntimeError("set_extra_state was called but the module does not define it")
+
+    def _own_state(self: Any) -> Iterator[tuple[str, Tensor]]:
+        """Parameters and persistent buffers of this module alone."""
+        for name, p in self._parameters.items():
+            if p is not None:
+                yield name, p
+        for name, b in self._buffers.items():
+            if b is not None and name not in self._non_persistent_buffers_set:
+                yield name, b
+
+    def state_dict(self: Any, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """Parameters and persistent buffers by dotted name, detached (unless `keep_vars`) but not copied."""
+        if destination is None:
+            destination = args[0] if args else OrderedDict()
+        for name, t in self._own_state():
+            destination[prefix + name] = t if keep_vars else t.detach()
+        if type(self).get_extra_state is not StateMixin.get_extra_state:
+            destination[prefix + "_extra_state"] = self.get_extra_state()
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in self._state_dict_hooks.values():
+            result = hook(self, destination, prefix, {})
+            destination = destination if result is None else result
+        return destination
+
+    def register_state_dict_post_hook(self: Any, hook: Any) -> RemovableHandle:
+        """`hook(module, state_dict, prefix, local_metadata)` after `state_dict`."""
+        return add_hook(self._state_dict_hooks, hook)
+
+    _register_state_dict_hook = register_state_dict_post_hook
+
+    def register_load_state_dict_pre_hook(self: Any, hook: Any) -> RemovableHandle:
+        """`hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before loading."""
+        return add_hook(self._load_state_dict_pre_hooks, hook)
+
+    def register_load_state_dict_post_hook(self: Any, hook: Any) -> RemovableHandle:
+        """`hook(module, incompatible_keys)` after loading."""
+        return add_hook(self._load_state_dict_post_hooks, hook)
+
+    def load_state_dict(self: Any, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Copy the values of `state_dict` into this module (`assign`: take its tensors).
+
+        RuntimeError, before anything is changed, for sizes that differ and, if `strict`, keys missing or unexpected.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        state = OrderedDict(state_dict)
+        found = _Report()
+        for prefix, module in self.named_modules(remove_duplicate=False):
+            _match(module, f"{prefix}." if prefix else "", state, strict, found)
+        found.unexpected += [k for k in state if k not in found.known]
+        keys = IncompatibleKeys(found.missing, found.unexpected)
+        errors = list(found.errors)
+        if strict:
+            if found.missing:
+                errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in found.missing)))
+            if found.unexpected:
+                text = ", ".join(f'"{k}"' for k in found.unexpected)
+                errors.insert(0, f"Unexpected key(s) in state_dict: {text}. ")
+        if errors:
+            listed = "\n\t".join(errors)
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
+        for module, name, target, value in found.copies:
+            _put(module, name, target, value, assign)
+        for module, value in found.extra:
+            module.set_extra_state(value)
+        for module in self.modules():
+            for hook in module._load_state_dict_post_hooks.values():
+                hook(module, keys)
+        return keys
+
+
+class _Report:
+    """What matching a state_dict with a module found."""
+
+    def __init__(self) -> None:
+        self.known: set[str] = set()
+        self.missing: list[str] = []
+        self.unexpected: list[str] = []
+        self.errors: list[str] = []
+        self.copies: list[tuple[Module, str, Tensor, Tensor]] = []
+        self.extra: list[tuple[Module, Any]] = []
+
+
+def _match(module: Any, prefix: str, state: Any, strict: bool, found: _Report) -> None:
+    for hook in module._load_state_dict_pre_hooks.values():
+        hook(module, state, prefix, {}, strict, found.missing, found.unexpected, found.errors)
+    for name, target in module._own_state():
+        key = prefix + name
+        found.known.add(key)
+        if key not in state:
+            found.missing.append(key)
+            continue
+        value = state[key]
+        if not isinstance(value, Tensor):
+            found.errors.append(
+                f'While copying the parameter named "{key}", expected gpugrad.Tensor or Tensor-like object from checkpoint '
+                f"but received {type(value)}"
+            )
+        elif tuple(value.shape) != tuple(target.shape):
+            found.errors.append(
+                f"size mismatch for {key}: copying a param with shape {_size(value)} from checkpoint, the shape in current "
+                f"model is {_size(target)}."
+            )
+        else:
+            found.copies.append((module, name, target, value))
+    key = prefix + "_extra_state"
+    if type(module).set_extra_state is not StateMixin.set_extra_state:
+        found.known.add(key)
+        if key in state:
+            found.extra.append((module, state[key]))
+        elif strict:
+            found.missing.append(key)
+
+
+def _size(tensor: Tensor) -> str:
+    return f"gpugrad.Size({list(tensor.shape)})"
+
+
+def _put(module: Any, name: str, target: Tensor, value: Tensor, assign: bool) -> None:
+    if not assign:
+        with no_grad():
+            target.copy_(value)
+    elif isinstance(target, Parameter):
+        made = value if isinstance(value, Parameter) else Parameter(value.detach(), target.requires_grad)
+        module._parameters[name] = made
+    else:
+        module._buffers[name] = value
