@@ -1,0 +1,337 @@
+"""Cross-entropy and the negative log-likelihood of class indices.
+
+Classes lie along dimension 1 of the input, (N, C) or (N, C, *d); targets are (N) or (N, *d). With `m` 1 where the target
+`t` is not `ignore_index`, and `w` the class weights, the loss of one target is
+
+    m * w[t] * ((1 - s) * -log p[t] + s / C * sum over c of w[c] * -log p[c] / w[t])
+
+where `s` is the label smoothing. The mean divides by the sum of `m * w[t]`.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor
+from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
+from ..op import op
+from .cast import cast
+from .elementwise import zero
+from .reduce import sum_over
+from .softmax import log_softmax, softmax_grad
+
+__all__ = ["cross_entropy", "nll_loss"]
+
+
+class _Targets:
+    """Where the targets lie in an array of scores, how much each counts, and what the losses are divided by."""
+
+    def __init__(self, scores: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> None:
+        classes = scores.shape[1]
+        keep = self._kept(target, classes, ignore_index)
+        if keep is not None:
+            target = np.where(keep, target, 0)
+        sizes = enumerate(target.shape)
+        grid = [np.arange(n, like=target).reshape((-1,) + (1,) * (target.ndim - 1 - i)) for i, n in sizes]
+        self.index = (grid[0], target, *grid[1:])
+        self.keep = keep
+        self.counts = None if weight is None else weight[target]
+        if keep is not None:
+            self.counts = keep.astype(scores.dtype) if weight is None else self.counts * keep
+        self.divisor = None
+        if reduction == "mean":
+            self.divisor = target.size if self.counts is None else np.add.reduce(self.counts, axis=None)
+
+    @staticmethod
+    def _kept(target: Any, classes: int, ignore_index: int) -> Any:
+        """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
+        valid = (target >= 0) & (target < classes)
+        keep = target != ignore_index
+        bad = keep & ~valid
+        if bad.any():
+            raise IndexError(f"Target {int(target[bad][0])} is out of bounds.")
+        return None if keep.all() else keep
+
+    def reduce(self, losses: Any, reduction: str) -> Any:
+        """`losses`, their sum, or their mean."""
+        if reduction == "none":
+            return losses
+        total = np.add.reduce(losses, axis=None)
+        return total if self.divisor is None else np.divide(total, self.divisor)
+
+    def scale(self, g: Any) -> Any:
+        """The cotangent of each weighted loss, from that of the reduced ones."""
+        return g if self.divisor is None else np.divide(g, self.divisor)
+
+
+def _wide(x: Any) -> Any:
+    return x.astype(np.float32) if x.dtype in LOW_PRECISION else x
+
+
+def _class_shaped(weight: Any, ndim: int) -> Any:
+    return weight.reshape((-1,) + (1,) * (ndim - 2))
+
+
+# ---- cross-entropy: one op that also returns the probabilities, from which its gradient is made ----
+
+
+@op(name="cross_entropy", names=("input", "target", "weight"), outputs=2)
+def _cross_entropy(
+    x: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
+    """The reduced loss and the softmax of `x`."""
+    scores = _wide(x)
+    weight = None if weight is None else _wide(weight)
+    at = _Targets(scores, target, weight, ignore_index, reduction)
+    shifted = scores - np.max(scores, axis=1, keepdims=True, initial=-np.inf)
+    p = np.exp(shifted)
+    total = np.add.reduce(p, axis=1, keepdims=True)
+    p /= total
+    log_total = np.log(total)
+    losses = np.squeeze(log_total, 1) - shifted[at.index]
+    if at.counts is not None:
+        losses *= at.counts
+    if label_smoothing:
+        losses *= 1 - label_smoothing
+        losses += _smooth_losses(log_total - shifted, weight, at.keep) * (label_smoothing / x.shape[1])
+    if at.keep is not None:
+        losses = np.where(at.keep, losses, 0)
+    return np.asarray(at.reduce(losses, reduction)).astype(x.dtype, copy=False), p.astype(x.dtype, copy=False)
+
+
+def _smooth_losses(losses: Any, weight: Any, keep: Any) -> Any:
+    """The weighted sum over all classes of `-log p`."""
+    if weight is not None:
+        losses = losses * _class_shaped(weight, losses.ndim)
+    total = np.add.reduce(losses, axis=1)
+    return total if keep is None else total * keep
+
+
+@op
+def _cross_entropy_grad(
+    dy: Any, p: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
+    """The gradient of the loss: per target `dy * (A * p - a)`, where `a` weighs each class's `-log p` and sums to A."""
+    scores = _wide(p)
+    weight = None if weight is None else _wide(weight)
+    at = _Targets(scores, target, weight, ignore_index, reduction)
+    scale = np.broadcast_to(at.scale(_wide(dy)), target.shape)
+    hard = scale * (1 - label_smoothing)
+    hard = hard if at.counts is None else hard * at.counts
+    if not label_smoothing:
+        grad = scores * np.expand_dims(hard, 1)
+        grad[at.index] -= hard
+        return grad.astype(p.dtype, copy=False)
+    soft = scale * (label_smoothing / p.shape[1])
+    soft = soft if at.keep is None else soft * at.keep
+    weights = np.ones(p.shape[1], scores.dtype) if weight is None else weight
+    grad = scores * np.expand_dims(hard + soft * np.add.reduce(weights), 1)
+    grad -= np.expand_dims(soft, 1) * _class_shaped(weights, p.ndim)
+    grad[at.index] -= hard
+    return grad.astype(p.dtype, copy=False)
+
+
+def _cross_entropy_rule(g: Any, out: Any, target: Any, weight: Any, **params: Any) -> Any:
+    loss, p = g
+    grad = None if loss is None else _cross_entropy_grad(loss, out[1], target, weight, **params)
+    if p is None:
+        return grad
+    through_p = softmax_grad(p, out[1], dim=(1,))
+    return through_p if grad is None else grad + through_p
+
+
+_cross_entropy.defvjp(
+    x=lambda g, out, target, weight, *, ignore_index, label_smoothing, reduction: _cross_entropy_rule(
+        g, out, target, weight, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction
+    )
+)
+
+
+def _slope_in_cotangent(g: Any, dy: Any, p: Any, target: Any, weight: Any, params: dict[str, Any]) -> Any:
+    """The gradient is linear in `dy`: its derivative along `g` is what a cotangent of ones gives."""
+    product = g * _cross_entropy_grad(zero(dy) + 1, p, target, weight, **params)
+    return sum_over(product, dim=(1,) if params["reduction"] == "none" else None, keepdim=False)
+
+
+def _slope_in_probabilities(g: Any, dy: Any, p: Any, target: Any, weight: Any, params: dict[str, Any]) -> Any:
+    """The gradient is affine in `p`: its derivative along `g` is the difference from that at zero."""
+    at_g = _cross_entropy_grad(dy, g, target, weight, **params)
+    return at_g - _cross_entropy_grad(dy, zero(p), target, weight, **params)
+
+
+_cross_entropy_grad.defvjp(
+    dy=lambda g, dy, p, target, weight, *, ignore_index, label_smoothing, reduction: _slope_in_cotangent(
+        g, dy, p, target, weight, dict(ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction)
+    ),
+    p=lambda g, dy, p, target, weight, *, ignore_index, label_smoothing, reduction: _slope_in_probabilities(
+        g, dy, p, target, weight, dict(ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction)
+    ),
+)
+
+
+# ---- negative log-likelihood: linear in its input, so that it and its gradient are adjoint ----
+
+
+@op(name="nll_loss", names=("input", "target", "weight"))
+def _nll_loss(x: Any, target: Any, weight: Any = None, *, ignore_index: int, reduction: str) -> Any:
+    scores = _wide(x)
+    at = _Targets(scores, target, None if weight is None else _wide(weight), ignore_index, reduction)
+    losses = -scores[at.index]
+    if at.counts is not None:
+        losses *= at.counts
+    if at.keep is not None:
+        losses = np.where(at.keep, losses, 0)
+    return np.asarray(at.reduce(losses, reduction)).astype(x.dtype, copy=False)
+
+
+@op
+def _nll_loss_grad(
+    dy: Any, target: Any, weight: Any = None, *, shape: tuple[int, ...], ignore_index: int, reduction: str
+) -> Any:
+    """The adjoint of `_nll_loss`: minus the weighted `dy` at each target's class, zero elsewhere, in `shape`."""
+    wide = _wide(dy)
+    grad = np.zeros_like(wide, shape=shape)
+    at = _Targets(grad, target, None if weight is None else _wide(weight), ignore_index, reduction)
+    scale = at.scale(wide)
+    grad[at.index] = -(scale if at.counts is None else scale * at.counts)
+    return grad.astype(dy.dtype, copy=False)
+
+
+_nll_loss.defvjp(
+    x=lambda g, x_shape, target, weight, *, ignore_index, reduction: _nll_loss_grad(
+        g, target, weight, shape=x_shape, ignore_index=ignore_index, reduction=reduction
+    )
+)
+_nll_loss_grad.defvjp(
+    dy=lambda g, target, weight, *, ignore_index, reduction: _nll_loss(
+        g, target, weight, ignore_index=ignore_index, reduction=reduction
+    )
+)
+
+
+# ---- public ----
+
+
+def check_reduction(reduction: str) -> None:
+    """ValueError unless `reduction` is "none", "mean" or "sum"."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction; it is one of none, mean and sum")
+
+
+def _check(input: Any, target: Any, weight: Any) -> Any:
+    """`target` as int64, after checking shapes and dtypes of (N, C, *d) scores with (N, *d) targets."""
+    if input.shape[0] != target.shape[0]:
+        raise ValueError(
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
+        )
+    if target.shape[1:] != input.shape[2:]:
+        raise RuntimeError(
+            f"size mismatch (got input: {list(input.shape)}, target: {list(target.shape)}); the target has the shape of "
+            "the input without its class dimension"
+        )
+    if weight is not None and tuple(weight.shape) != (input.shape[1],):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {input.shape[1]} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    dtype = target._array.dtype
+    if dtype not in (np.int64, np.uint8):
+        raise RuntimeError(f"expected class indices of dtype int64, but got {as_dtype(dtype)}; convert with .long()")
+    return cast(target, np.dtype(np.int64))
+
+
+def _legacy(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction that PyTorch's old flags mean."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy between scores (C), (N, C) or (N, C, *d) and class indices or, in the same shape, probabilities.
+
+    IndexError for a target that is no class; ValueError or RuntimeError for shapes that do not fit, a label smoothing
+    outside [0, 1], an unknown reduction.
+    """
+    reduction = _legacy(size_average, reduce, reduction)
+    check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if input.ndim == 0:
+        raise RuntimeError("cross_entropy: the input must have a class dimension, but it is 0-d")
+    if target._array.dtype in FLOATS:
+        return _from_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+    batched = input.ndim > 1
+    if not batched:
+        input, target = input.reshape((1, -1)), target.reshape((1,))
+    target = _check(input, target, weight)
+    loss = _cross_entropy(
+        input,
+        target,
+        None if weight is None else weight.detach(),
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )[0]
+    return loss if batched or reduction != "none" else loss.reshape(())
+
+
+def _from_probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float
+) -> Tensor:
+    if tuple(input.shape) != tuple(target.shape):
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities to have the input's shape "
+            f"{list(input.shape)}, got {list(target.shape)}; class indices have dtype int64"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    dim = 1 if input.ndim > 1 else 0
+    classes = input.shape[dim]
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    losses = -(log_softmax(input, dim) * target)
+    if weight is not None:
+        losses = losses * (_class_shaped(weight.detach(), input.ndim) if input.ndim > 1 else weight.detach())
+    if reduction == "none":
+        return sum_over(losses, dim=(dim,), keepdim=False)
+    total = sum_over(losses, dim=None, keepdim=False)
+    return total if reduction == "sum" else total / (prod(input.shape) // classes)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probability, out of (C), (N, C) or (N, C, *d), of each target class.
+
+    Errors as in `cross_entropy`.
+    """
+    reduction = _legacy(size_average, reduce, reduction)
+    check_reduction(reduction)
+    batched = input.ndim > 1
+    if not batched:
+        input, target = input.reshape((1, -1)), target.reshape((1,))
+    target = _check(input, target, weight)
+    weight = None if weight is None else weight.detach()
+    loss = _nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+    return loss if batched or reduction != "none" else loss.reshape(())

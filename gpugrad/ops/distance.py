@@ -1,0 +1,55 @@
+"""Lengths of vectors, distances and angles between them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..core import Tensor
+from ..inplace import into
+from .arithmetic import abs
+from .compare import choose
+from .dims import normalize_dims
+from .extrema import clamp_min
+from .reduce import sum_over
+from .unary import sqrt
+
+__all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
+
+
+def _length(x: Any, p: float, dim: tuple[int, ...] | None, keepdim: bool) -> Any:
+    """The `p`-norm along `dim`; its gradient is 0 at 0."""
+    if p == 2:
+        squares = sum_over(x * x, dim=dim, keepdim=keepdim)
+        at_zero = squares == 0
+        return choose(at_zero, 0, sqrt(choose(at_zero, 1, squares)))
+    if p == 1:
+        return sum_over(abs(x), dim=dim, keepdim=keepdim)
+    if not math.isinf(p) and p > 0:
+        powers = sum_over(abs(x) ** p, dim=dim, keepdim=keepdim)
+        at_zero = powers == 0
+        return choose(at_zero, 0, choose(at_zero, 1, powers) ** (1 / p))
+    from .reduce import norm
+
+    return norm(x, p, dim, keepdim)
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    """The `p`-norm of `x1 - x2 + eps` along the last dimension."""
+    difference = x1 - x2 + eps
+    return _length(difference, p, normalize_dims(-1, difference.ndim), keepdim)
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """The cosine of the angle between vectors along `dim`; lengths are at least `eps`. IndexError for a bad `dim`."""
+    dims = normalize_dims(dim, max(x1.ndim, x2.ndim))
+    one, two = (x / clamp_min(_length(x, 2, normalize_dims(dim, x.ndim), True), eps) for x in (x1, x2))
+    return sum_over(one * two, dim=dims, keepdim=False)
+
+
+def normalize(
+    input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Any:
+    """`input` divided by its `p`-norm along `dim`, which is at least `eps`. IndexError for a bad `dim`."""
+    result = input / clamp_min(_length(input, p, normalize_dims(dim, input.ndim), True), eps)
+    return result if out is None else into(out, result, "normalize")
