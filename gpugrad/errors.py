@@ -14,6 +14,8 @@ def explain(op: Any, error: Exception, args: tuple[Any, ...], params: dict[str, 
     NumPy's ValueError about shapes becomes RuntimeError, its AxisError IndexError; errors that bodies raise themselves
     already say what they mean and pass unchanged.
     """
+    if op.check is not None:
+        op.check(*args)  # what NumPy refuses by itself, said in PyTorch's words
     if isinstance(error, np.exceptions.AxisError):
         ndim = error.ndim if error.ndim is not None else 0
         bound = max(ndim, 1)

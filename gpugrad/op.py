@@ -82,7 +82,7 @@ class Op:
         the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
         if it is a leaf of formulas ("expf({0})"), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
         do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
-        `check`: sees inputs of different dtypes before they are promoted, and raises if they are refused."""
+        `check`: sees inputs before they are promoted, or after the body failed, and raises if they are refused."""
         self.body = body
         self.name = name or body.__name__
         signature = inspect.signature(body) if not isinstance(body, np.ufunc) else None

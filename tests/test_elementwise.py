@@ -195,3 +195,22 @@ def test_second_derivatives_of_what_is_not_chosen_stay_out() -> None:
         if slope.requires_grad:
             (curvature,) = gpugrad.autograd.grad(slope, x, allow_unused=True, materialize_grads=True)
             assert curvature.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_choosing_among_many(dtype: str) -> None:
+    """Large inputs are chosen by their bits: NaN, infinities and the sign of zero stay what they are."""
+    rng = np.random.default_rng(0)
+    values = rng.choice([1.5, -2.0, np.nan, np.inf, -np.inf, 0.0, -0.0], (2, 100, 100))
+    condition = rng.random((100, 100)) < 0.5
+    x, y = (gpugrad.tensor(v, dtype=getattr(gpugrad, dtype)) for v in values)
+    strided = gpugrad.from_numpy(np.asfortranarray(condition))
+    for chosen, expected in (
+        (gpugrad.where(strided, x, y), np.where(condition, *values)),
+        (gpugrad.where(strided, x, 0), np.where(condition, values[0], 0)),
+        (gpugrad.where(strided, -1.5, y), np.where(condition, -1.5, values[1])),
+    ):
+        assert chosen.dtype is getattr(gpugrad, dtype)
+        found = chosen.double().numpy()
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found[expected == 0]), np.signbit(expected[expected == 0]))

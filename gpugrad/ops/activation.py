@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..op import op
 from .arithmetic import abs
 from .compare import choose
 from .elementwise import binary, refusing, unary
@@ -48,7 +49,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 # ---- piecewise linear ----
 
-relu = unary("relu", refusing("relu", lambda x: np.maximum(x, 0), "bool"), "{0} < 0 ? 0 : {0}")
+relu = op(refusing("relu", lambda x: np.maximum(x, 0), "bool"), name="relu", names=("input",), cuda="{0} < 0 ? 0 : {0}")
 relu.defvjp(x=lambda g, out: choose(out <= 0, 0, g))
 
 

@@ -61,18 +61,12 @@ _NO_BOOL = (
 )
 
 
-def _subtract(x: Any, y: Any) -> Any:
-    if dtype_of(x, y) == np.bool_:
-        raise RuntimeError(_NO_BOOL)
-    return np.subtract(x, y)
-
-
 def _check_no_bool(*inputs: Any) -> None:
     if any(isinstance(x, bool) or (isinstance(x, Tensor) and x._array.dtype == np.bool_) for x in inputs):
         raise RuntimeError(_NO_BOOL)
 
 
-raw_sub = binary("sub", _subtract, "{0} - {1}", check=_check_no_bool)
+raw_sub = binary("sub", np.subtract, "{0} - {1}", check=_check_no_bool)
 raw_sub.defvjp(x=lambda g: g, y=lambda g: -g)
 
 
@@ -107,16 +101,15 @@ def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 subtract = sub
 
 
-def _negate(x: Any) -> Any:
-    if dtype_of(x) == np.bool_:
+def _check_not_bool(x: Any) -> None:
+    if dtype_of(getattr(x, "_array", x)) == np.bool_:
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
             "the `~` or `logical_not()` operator instead."
         )
-    return np.negative(x)
 
 
-neg = negative = unary("neg", _negate, "-{0}")
+neg = negative = unary("neg", np.negative, "-{0}", check=_check_not_bool)
 neg.defvjp(x=lambda g: -g)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..dtypes import as_dtype, result_type_of, scalar_dtype
+from ..dtypes import FLOATS, as_dtype, result_type_of, scalar_dtype
 from ..inplace import into
 from ..op import op
 from .cast import cast
-from .elementwise import Body, binary, is_integral, refusing
+from .elementwise import Body, binary, dtype_of, is_integral, refusing
 
 __all__ = [
     "allclose",
@@ -144,7 +144,31 @@ bitwise_not = _predicate("bitwise_not", refusing("bitwise_not", np.invert, "floa
 @op(names=("condition", "input", "other"), broadcasts=True, promotes=("x", "y"), cuda="{0} ? {1} : {2}")
 def choose(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition`, else `y`: what `where` comes down to, and what rules use."""
+    if type(condition) is np.ndarray and condition.size >= _LARGE:
+        dtype = dtype_of(x, y)
+        if dtype in FLOATS and all(_fits(a, dtype, condition.shape) for a in (x, y)):
+            return _choose_by_bits(condition, x, y, dtype)
     return np.where(condition, x, y)
+
+
+_LARGE = 8192  # elements; below it np.where is as fast
+_BITS = {2: np.int16, 4: np.int32, 8: np.int64}
+
+
+def _fits(a: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
+    return isinstance(a, (int, float)) if type(a) is not np.ndarray else a.dtype is dtype and a.shape == shape
+
+
+def _choose_by_bits(condition: np.ndarray, x: Any, y: Any, dtype: Any) -> np.ndarray:
+    """`y ^ ((x ^ y) & mask)`: np.where takes ten times as long on a random condition, which its branches mispredict."""
+    integer = _BITS[dtype.itemsize]
+    x, y = (np.asarray(a, dtype).view(integer) for a in (x, y))
+    out = np.empty(condition.shape, dtype)
+    bits = out.view(integer)
+    np.negative(condition.view(np.int8), out=bits)
+    bits &= x ^ y
+    bits ^= y
+    return out
 
 
 choose.defvjp(
