@@ -6,12 +6,12 @@ from .binary import *
 from .compare import *
 from .create import *
 from .extrema import *
+from .matmul import *
 from .power import *
+from .random import *
 from .reduce import sum  # noqa
 from .special import *
 from .unary import *
 
 # Everything but the modules: some share their name with a namespace of gpugrad.
 __all__ = [name for name, value in tuple(globals().items()) if callable(value)]
-from .matmul import *
-from .random import *

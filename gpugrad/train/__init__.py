@@ -1,0 +1,1 @@
+"""The main job: training a classifier of images, as `gpugrad train` does it."""
