@@ -1,6 +1,6 @@
 """Cross-entropy and the negative log-likelihood of class indices.
 
-Classes lie along dimension 1 of the input, (N, C) or (N, C, *d); targets are (N) or (N, *d). With `m` 1 where the target
+Classes lie along dimension 1 of the input, (N, C) or (N, C, *d); targets are (N) or (N, *d). With `m` 1 where a target
 `t` is not `ignore_index`, and `w` the class weights, the loss of one target is
 
     m * w[t] * ((1 - s) * -log p[t] + s / C * sum over c of w[c] * -log p[c] / w[t])
@@ -229,8 +229,8 @@ def _check(input: Any, target: Any, weight: Any) -> Any:
         )
     if target.shape[1:] != input.shape[2:]:
         raise RuntimeError(
-            f"size mismatch (got input: {list(input.shape)}, target: {list(target.shape)}); the target has the shape of "
-            "the input without its class dimension"
+            f"size mismatch (got input: {list(input.shape)}, target: {list(target.shape)}); the target has the shape "
+            "of the input without its class dimension"
         )
     if weight is not None and tuple(weight.shape) != (input.shape[1],):
         raise RuntimeError(

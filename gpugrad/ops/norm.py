@@ -265,7 +265,7 @@ def instance_norm(
 
     With `use_input_stats` False by the running statistics, as `batch_norm` does. ValueError if a channel has one value.
     """
-    channels, columns = _check_channels(input, running_mean, running_var, weight, bias)
+    _, columns = _check_channels(input, running_mean, running_var, weight, bias)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     count = prod(input.shape[2:])
