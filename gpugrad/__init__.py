@@ -31,6 +31,7 @@ from .dtypes import (
 )
 from .dtypes import bool_ as bool
 from .dtypes import dtype as dtype
+from .expr import elementwise
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .ops import *
 from .ops.operators import OPERATORS as _OPERATORS

@@ -54,6 +54,10 @@ _SHARED = {
 
 def specialise(op: Op) -> None:
     """Read the rules of `op`, then give `op.pull` and `op.function` their own code."""
+    if op.formula and op.cuda is None and not op.rules and op.joint is None:
+        from .expr import derive
+
+        derive(op)
     plan = _plan_saved(op)
     op.pull = _compile(_pull_source(op, plan), "pull", {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint})
     generic = op.variadic or op.outputs != 1 or op.writes is not None

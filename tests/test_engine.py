@@ -1,0 +1,292 @@
+"""The tape and the walk: gradients, accumulation, hooks, freed graphs, long chains, versions, memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpugrad
+from gpugrad.op import op
+
+
+def leaf(*values: float) -> gpugrad.Tensor:
+    return gpugrad.tensor(values, dtype=gpugrad.float64, requires_grad=True)
+
+
+def test_gradients_of_a_shared_input_add_up() -> None:
+    x = leaf(2.0, 3.0)
+    (x * x + x).sum().backward()
+    assert x.grad.tolist() == [5.0, 7.0]
+
+
+def test_a_second_backward_adds_to_grad() -> None:
+    x = leaf(1.0)
+    for _ in range(3):
+        (x * 2).sum().backward()
+    assert x.grad.tolist() == [6.0]
+
+
+def test_two_leaves_never_share_a_gradient_buffer() -> None:
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    (x + y).backward(gpugrad.ones(2, dtype=gpugrad.float64))
+    assert not np.shares_memory(x.grad.numpy(), y.grad.numpy())
+    x.grad.add_(1)
+    assert y.grad.tolist() == [1.0, 1.0]
+
+
+def test_the_gradient_given_is_not_kept() -> None:
+    x, g = leaf(1.0, 2.0), gpugrad.ones(2, dtype=gpugrad.float64)
+    (x + 0).backward(g)
+    assert not np.shares_memory(x.grad.numpy(), g.numpy())
+
+
+def test_a_chain_of_200_000_ops() -> None:
+    x = leaf(1.0)
+    y = x
+    for _ in range(200_000):
+        y = y + 1
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0]
+    del y
+
+
+def test_nothing_is_left_when_the_result_goes() -> None:
+    x = leaf(1.0, 2.0)
+    gc.collect()
+    gc.disable()
+    try:
+        y = (x * x).exp()
+        node = weakref.ref(y.grad_fn)
+        y.sum().backward()
+        del y
+        assert node() is None
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_second_backward_through_a_freed_graph_is_an_error() -> None:
+    x = leaf(2.0)
+    y = (x * x).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="second time.*retain_graph=True"):
+        y.backward()
+    assert x.grad.tolist() == [4.0]
+
+
+def test_retain_graph() -> None:
+    x = leaf(2.0)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [8.0]
+
+
+def test_backward_needs_a_scalar_or_a_gradient() -> None:
+    y = leaf(1.0, 2.0) * 2
+    with pytest.raises(RuntimeError, match="only for scalar outputs"):
+        y.backward()
+    with pytest.raises(RuntimeError, match="Mismatch in shape"):
+        y.backward(gpugrad.ones(3))
+
+
+def test_backward_of_a_constant_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        gpugrad.ones(1).backward()
+
+
+def test_a_saved_tensor_changed_in_place_is_an_error() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    z = y * y
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation.*mul"):
+        z.sum().backward()
+    assert x.grad is None
+
+
+def test_in_place_on_a_leaf_that_requires_grad_is_an_error() -> None:
+    x = leaf(1.0)
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        x.add_(1)
+    assert x.tolist() == [1.0]
+    with gpugrad.no_grad():
+        x.add_(1)
+    assert x.tolist() == [2.0]
+
+
+def test_in_place_keeps_what_it_saved_itself() -> None:
+    x = leaf(3.0)
+    y = x * 1
+    y.mul_(y)
+    y.sum().backward()
+    assert x.grad.tolist() == [6.0]
+
+
+def test_grad_leaves_grad_alone() -> None:
+    x, y = leaf(2.0), leaf(5.0)
+    gx, gy = gpugrad.autograd.grad((x * y).sum(), (x, y))
+    assert (gx.tolist(), gy.tolist(), x.grad) == ([5.0], [2.0], None)
+
+
+def test_grad_of_unused_input() -> None:
+    x, y = leaf(2.0), leaf(5.0)
+    with pytest.raises(RuntimeError, match="allow_unused"):
+        gpugrad.autograd.grad((x * 2).sum(), (x, y))
+    assert gpugrad.autograd.grad((x * 2).sum(), (x, y), allow_unused=True)[1] is None
+    assert gpugrad.autograd.grad((x * 2).sum(), (x, y), materialize_grads=True)[1].tolist() == [0.0]
+
+
+def test_grad_of_an_intermediate() -> None:
+    x = leaf(2.0)
+    y = x * 3
+    (g,) = gpugrad.autograd.grad((y * y).sum(), y)
+    assert g.tolist() == [12.0]
+
+
+def test_third_derivative() -> None:
+    x = leaf(2.0)
+    y = (x * x * x * x).sum()
+    for expected in (32.0, 48.0, 48.0):
+        (y,) = gpugrad.autograd.grad(y.sum(), x, create_graph=True)
+        assert y.tolist() == [expected]
+
+
+def test_hooks_see_and_replace_the_gradient() -> None:
+    x = leaf(1.0)
+    y = x * 2
+    seen: list[Any] = []
+    handle = y.register_hook(lambda g: seen.append(g.tolist()) or g * 10)
+    x.register_hook(lambda g: g + 1)
+    (y * 3).sum().backward(retain_graph=True)
+    assert (seen, x.grad.tolist()) == ([[3.0]], [61.0])
+    handle.remove()
+    x.grad = None
+    (y * 3).sum().backward()
+    assert x.grad.tolist() == [7.0]
+
+
+def test_retain_grad() -> None:
+    x = leaf(1.0)
+    y = x * 2
+    y.retain_grad()
+    (y * 3).sum().backward()
+    assert y.grad.tolist() == [3.0]
+
+
+def test_grad_of_a_non_leaf_warns() -> None:
+    y = leaf(1.0) * 2
+    with pytest.warns(UserWarning, match="not a leaf"):
+        assert y.grad is None
+
+
+def test_an_error_in_a_rule_changes_no_grad() -> None:
+    @op
+    def broken(x: Any) -> Any:
+        return x + 0
+
+    broken.defvjp(x=lambda g: 1 / 0)
+    x = leaf(1.0)
+    with pytest.raises(ZeroDivisionError):
+        (broken(x) + x).sum().backward()
+    assert x.grad is None
+
+
+def test_a_rule_with_the_wrong_shape_is_named() -> None:
+    @op
+    def wrong(x: Any) -> Any:
+        return x + 0
+
+    wrong.defvjp(x=lambda g: g.reshape((1, 2)))
+    with pytest.raises(RuntimeError, match=r"rule of wrong for 'x'.*\(1, 2\).*\(2,\)"):
+        wrong(leaf(1.0, 2.0)).sum().backward()
+
+
+def test_gradcheck_fails_a_wrong_rule() -> None:
+    @op
+    def off(x: Any) -> Any:
+        return x * x
+
+    off.defvjp(x=lambda g, x: g * x * 2.001)
+    with pytest.raises(RuntimeError, match="finite differences"):
+        gpugrad.autograd.gradcheck(off, (leaf(1.0, 2.0),), rtol=1e-4, atol=1e-6)
+    assert not gpugrad.autograd.gradcheck(off, (leaf(1.0),), rtol=1e-4, atol=1e-6, raise_exception=False)
+
+
+def test_modes_are_per_thread() -> None:
+    seen = []
+    with gpugrad.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(gpugrad.is_grad_enabled()))
+        thread.start()
+        thread.join()
+        assert not gpugrad.is_grad_enabled()
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("mode", [gpugrad.no_grad, gpugrad.inference_mode])
+def test_modes_as_decorators(mode: Any) -> None:
+    x = leaf(1.0)
+
+    @mode()
+    def inside() -> bool:
+        return (x * 2).requires_grad
+
+    @gpugrad.no_grad
+    def bare() -> bool:
+        return (x * 2).requires_grad
+
+    assert not inside() and not bare() and (x * 2).requires_grad
+
+
+def test_a_generator_leaves_the_mode_of_its_consumer_alone() -> None:
+    @gpugrad.no_grad()
+    def numbers() -> Any:
+        for i in range(2):
+            assert not gpugrad.is_grad_enabled()
+            yield i
+
+    for _ in numbers():
+        assert gpugrad.is_grad_enabled()
+
+
+def test_set_grad_enabled() -> None:
+    with gpugrad.set_grad_enabled(False):
+        assert not gpugrad.is_grad_enabled()
+        with gpugrad.enable_grad():
+            assert gpugrad.is_grad_enabled()
+    assert gpugrad.is_grad_enabled()
+    gpugrad.set_grad_enabled(False)
+    assert not gpugrad.is_grad_enabled()
+    gpugrad.set_grad_enabled(True)
+
+
+def test_detect_anomaly_names_the_place() -> None:
+    x = leaf(0.0)
+    with gpugrad.autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"nan values(.|\n)*test_engine"):
+        (x.sqrt() * 0).sum().backward()
+    assert gpugrad.is_grad_enabled() and not gpugrad.autograd.is_anomaly_enabled()
+
+
+def test_shapes_that_do_not_broadcast() -> None:
+    with pytest.raises(RuntimeError, match=r"add.*size of tensor a \(3\) must match the size of tensor b \(4\)"):
+        gpugrad.ones(2, 3) + gpugrad.ones(2, 4)
+
+
+def test_floating_point_warnings_stay_inside() -> None:
+    before = np.geterr()
+    assert gpugrad.tensor([1.0]).div(0).tolist() == [float("inf")]
+    assert np.geterr() == before
+    with pytest.warns(RuntimeWarning):
+        np.array([1.0]) / np.array([0.0])
+
+
+def test_an_unknown_device_and_a_missing_one() -> None:
+    with pytest.raises(RuntimeError, match="device type"):
+        gpugrad.zeros(1, device="tpu")
+    with pytest.raises(RuntimeError, match="CUDA device is not available"):
+        gpugrad.zeros(1, device="cuda")
