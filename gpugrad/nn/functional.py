@@ -21,12 +21,15 @@ from ..ops.activation import softplus as _softplus
 from ..ops.activation import softshrink as _softshrink
 from ..ops.activation import softsign as softsign
 from ..ops.activation import tanhshrink as tanhshrink
+from ..ops.conv import *
 from ..ops.cross_entropy import *
 from ..ops.distance import *
 from ..ops.dropout import *
 from ..ops.loss import *
 from ..ops.matmul import linear as linear
 from ..ops.norm import *
+from ..ops.pad import *
+from ..ops.pool import *
 
 sigmoid, tanh = _unary.sigmoid, _unary.tanh
 

@@ -87,8 +87,8 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     _check_probability(p)
     if input.ndim == 3:
         _warn(
-            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired: "
-            "the input is read as (N, C, L). Use dropout1d for that, or add a batch dimension."
+            "dropout2d: Received a 3D input to dropout2d and assuming channel-wise 1D dropout behavior is desired. "
+            "The input is read as (N, C, L). Use dropout1d for that, or add a batch dimension."
         )
     elif input.ndim != 4:
         _warn(f"dropout2d: Received a {input.ndim}-D input, which is deprecated. Use dropout to drop single elements.")
