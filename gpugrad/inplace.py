@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Node, Tensor, attach, mark_written, tick
+from .core import Node, Tensor, attach, mark_written, tick, wrap
 from .dtypes import as_dtype
 from .errors import explain
 from .fp_errors import SILENT, quiet, restore
@@ -152,7 +152,9 @@ def _lineage_for_writing(tensor: Tensor, name: str) -> Any:
             "Make the view with grad mode enabled, or write to it under gpugrad.no_grad()."
         )
     if root._requires_grad and root._node is None:
-        raise RuntimeError(f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation.")
+        raise RuntimeError(
+            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )
     return root, steps
 
 
@@ -188,3 +190,20 @@ def into(out: Tensor, value: Tensor, name: str) -> Tensor:
         )
     put(out, value, tick(), name)
     return out
+
+
+def become(tensor: Tensor, function: Any, *args: Any) -> Tensor:
+    """`tensor.function_(*args)` for a view `function`: `tensor` becomes that view of what it was; its memory stays."""
+    name = f"{function.__name__}_"
+    check_writable(tensor, name)
+    if not state.grad or (tensor._base is None and not tensor._requires_grad):
+        tensor._array = function(tensor, *args)._array
+        return tensor
+    before = wrap(tensor._array)
+    for slot in ("_node", "_requires_grad", "_base", "_version", "_view", "_synced"):
+        if hasattr(tensor, slot):
+            setattr(before, slot, getattr(tensor, slot))
+    after = function(before, *args)
+    for slot in ("_array", "_node", "_requires_grad", "_base", "_view", "_synced"):
+        setattr(tensor, slot, getattr(after, slot))
+    return tensor

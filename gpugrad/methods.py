@@ -6,14 +6,10 @@ from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
 from .methods_linalg import LinalgMethods
 from .methods_random import RandomMethods
+from .methods_shape import ShapeMethods
 
 
-class Methods(CreateMethods, ElementwiseMethods, LinalgMethods, RandomMethods):
+class Methods(CreateMethods, ElementwiseMethods, LinalgMethods, RandomMethods, ShapeMethods):
     """Everything a Tensor can do; `core.Tensor` adds the state."""
 
     __slots__ = ()
-
-    @property
-    def shape(self): return self._array.shape
-
-    def numel(self): return self._array.size
