@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core import Tensor
 from ..ops import full
@@ -12,70 +12,189 @@ from .parameter import Parameter
 
 
 class _Activation(Module):
-    """A function of one tensor. `arguments` are its options with their defaults, `shown` those that are printed."""
+    """A function of one tensor. `arguments` are its options, in order, with their defaults."""
 
     function: Any
-    arguments: dict[str, Any] = {}
-    shown: tuple[str, ...] = ()
+    arguments: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
         names = list(self.arguments)
         if len(args) > len(names) or set(kwargs) - set(names) or set(names[: len(args)]) & set(kwargs):
             raise TypeError(f"{type(self).__name__}() takes ({', '.join(names)}), got {args} and {kwargs}")
-        for name, value in {**self.arguments, **dict(zip(names, args)), **kwargs}.items():
-            object.__setattr__(self, name, value)
+        self.__dict__.update(self.arguments, **dict(zip(names, args)), **kwargs)
 
     def forward(self, input: Tensor) -> Tensor:
         return type(self).function(input, **{name: getattr(self, name) for name in self.arguments})
 
     def extra_repr(self) -> str:
-        parts = [f"{name}={getattr(self, name)!r}" for name in self.shown]
+        parts = [f"{name}={getattr(self, name)!r}" for name in self.arguments if name != "inplace"]
         if getattr(self, "inplace", False):
             parts.append("inplace=True")
         return ", ".join(parts)
 
 
-def _layer(name: str, function: Any, shown: tuple[str, ...] = (), **arguments: Any) -> type[_Activation]:
-    """A layer class for `function`."""
-    body = {"__doc__": f"`nn.functional.{function.__name__}` as a layer.", "__module__": __name__}
-    return type(name, (_Activation,), {**body, "function": staticmethod(function), "arguments": arguments, "shown": shown})
+class ReLU(_Activation):
+    """max(x, 0)."""
+
+    function = staticmethod(F.relu)
+    arguments: ClassVar[dict[str, Any]] = {"inplace": False}
 
 
-ReLU = _layer("ReLU", F.relu, inplace=False)
-ReLU6 = _layer("ReLU6", F.relu6, inplace=False)
-ELU = _layer("ELU", F.elu, ("alpha",), alpha=1.0, inplace=False)
-SELU = _layer("SELU", F.selu, inplace=False)
-CELU = _layer("CELU", F.celu, ("alpha",), alpha=1.0, inplace=False)
-GELU = _layer("GELU", F.gelu, ("approximate",), approximate="none")
-SiLU = _layer("SiLU", F.silu, inplace=False)
-Mish = _layer("Mish", F.mish, inplace=False)
-LeakyReLU = _layer("LeakyReLU", F.leaky_relu, ("negative_slope",), negative_slope=0.01, inplace=False)
-Sigmoid = _layer("Sigmoid", F.sigmoid)
-Tanh = _layer("Tanh", F.tanh)
-LogSigmoid = _layer("LogSigmoid", F.logsigmoid)
-Softsign = _layer("Softsign", F.softsign)
-Tanhshrink = _layer("Tanhshrink", F.tanhshrink)
-Hardsigmoid = _layer("Hardsigmoid", F.hardsigmoid, inplace=False)
-Hardswish = _layer("Hardswish", F.hardswish, inplace=False)
-Hardtanh = _layer("Hardtanh", F.hardtanh, ("min_val", "max_val"), min_val=-1.0, max_val=1.0, inplace=False)
-Softplus = _layer("Softplus", F.softplus, ("beta", "threshold"), beta=1.0, threshold=20.0)
-Hardshrink = _layer("Hardshrink", F.hardshrink, lambd=0.5)
-Softshrink = _layer("Softshrink", F.softshrink, lambd=0.5)
-Softmax = _layer("Softmax", F.softmax, ("dim",), dim=None)
-LogSoftmax = _layer("LogSoftmax", F.log_softmax, ("dim",), dim=None)
-Softmin = _layer("Softmin", F.softmin, ("dim",), dim=None)
+class ReLU6(_Activation):
+    """min(max(x, 0), 6)."""
+
+    function = staticmethod(F.relu6)
+    arguments: ClassVar[dict[str, Any]] = {"inplace": False}
 
 
-class _Lambd(_Activation):
-    """Prints its one number without a name, as PyTorch does."""
+class ELU(_Activation):
+    """x above 0, alpha * (exp(x) - 1) below."""
+
+    function = staticmethod(F.elu)
+    arguments: ClassVar[dict[str, Any]] = {"alpha": 1.0, "inplace": False}
+
+
+class SELU(_Activation):
+    """ELU scaled so that mean and variance are kept."""
+
+    function = staticmethod(F.selu)
+    arguments: ClassVar[dict[str, Any]] = {"inplace": False}
+
+
+class CELU(_Activation):
+    """max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)."""
+
+    function = staticmethod(F.celu)
+    arguments: ClassVar[dict[str, Any]] = {"alpha": 1.0, "inplace": False}
+
+
+class GELU(_Activation):
+    """x times the normal distribution function of x, or its approximation by "tanh"."""
+
+    function = staticmethod(F.gelu)
+    arguments: ClassVar[dict[str, Any]] = {"approximate": "none"}
+
+
+class SiLU(_Activation):
+    """x * sigmoid(x)."""
+
+    function = staticmethod(F.silu)
+    arguments: ClassVar[dict[str, Any]] = {"inplace": False}
+
+
+class Mish(_Activation):
+    """x * tanh(softplus(x))."""
+
+    function = staticmethod(F.mish)
+    arguments: ClassVar[dict[str, Any]] = {"inplace": False}
+
+
+class LeakyReLU(_Activation):
+    """x above 0, negative_slope * x below."""
+
+    function = staticmethod(F.leaky_relu)
+    arguments: ClassVar[dict[str, Any]] = {"negative_slope": 0.01, "inplace": False}
+
+
+class Sigmoid(_Activation):
+    """1 / (1 + exp(-x))."""
+
+    function = staticmethod(F.sigmoid)
+
+
+class Tanh(_Activation):
+    """The hyperbolic tangent."""
+
+    function = staticmethod(F.tanh)
+
+
+class LogSigmoid(_Activation):
+    """log(sigmoid(x))."""
+
+    function = staticmethod(F.logsigmoid)
+
+
+class Softsign(_Activation):
+    """x / (1 + |x|)."""
+
+    function = staticmethod(F.softsign)
+
+
+class Tanhshrink(_Activation):
+    """x - tanh(x)."""
+
+    function = staticmethod(F.tanhshrink)
+
+
+class Hardsigmoid(_Activation):
+    """x / 6 + 1 / 2, cut off at 0 and 1."""
+
+    function = staticmethod(F.hardsigmoid)
+    arguments: ClassVar[dict[str, Any]] = {"inplace": False}
+
+
+class Hardswish(_Activation):
+    """x * hardsigmoid(x)."""
+
+    function = staticmethod(F.hardswish)
+    arguments: ClassVar[dict[str, Any]] = {"inplace": False}
+
+
+class Hardtanh(_Activation):
+    """x cut off at min_val and max_val."""
+
+    function = staticmethod(F.hardtanh)
+    arguments: ClassVar[dict[str, Any]] = {"min_val": -1.0, "max_val": 1.0, "inplace": False}
+
+
+class Softplus(_Activation):
+    """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold."""
+
+    function = staticmethod(F.softplus)
+    arguments: ClassVar[dict[str, Any]] = {"beta": 1.0, "threshold": 20.0}
+
+
+class Softmax(_Activation):
+    """exp(x) along `dim`, divided by its sum."""
+
+    function = staticmethod(F.softmax)
+    arguments: ClassVar[dict[str, Any]] = {"dim": None}
+
+
+class LogSoftmax(_Activation):
+    """log(softmax(x))."""
+
+    function = staticmethod(F.log_softmax)
+    arguments: ClassVar[dict[str, Any]] = {"dim": None}
+
+
+class Softmin(_Activation):
+    """softmax(-x)."""
+
+    function = staticmethod(F.softmin)
+    arguments: ClassVar[dict[str, Any]] = {"dim": None}
+
+
+class _Shrink(_Activation):
+    """Zero within `lambd` of zero; prints that number without its name, as PyTorch does."""
+
+    arguments: ClassVar[dict[str, Any]] = {"lambd": 0.5}
 
     def extra_repr(self) -> str:
         return str(self.lambd)
 
 
-for _shrink in (Hardshrink, Softshrink):
-    _shrink.extra_repr = _Lambd.extra_repr  # type: ignore[method-assign]
+class Hardshrink(_Shrink):
+    """0 between -lambd and lambd, x elsewhere."""
+
+    function = staticmethod(F.hardshrink)
+
+
+class Softshrink(_Shrink):
+    """x moved towards 0 by lambd, 0 where that would pass 0."""
+
+    function = staticmethod(F.softshrink)
 
 
 class PReLU(Module):

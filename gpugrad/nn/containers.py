@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby, islice
 from typing import Any
 
 from ..core import Tensor
-from .module import Module
+from .module import Module, type_name
 from .parameter import Parameter
 
 
 class _Indexed(Module):
     """Children under the names "0", "1", ...: a list of modules."""
 
-    def _name_of(self, index: int) -> str:
+    def _name_of(self, index: Any) -> str:
         count = len(self._modules)
         index = operator.index(index)
         if not -count <= index < count:
-            raise IndexError(f"index {index} is out of range: there are {count} modules")
+            raise IndexError(f"index {index} is out of range")
         return next(islice(self._modules, index % count, None))
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            items = list(self._modules.items())[index]
-            if isinstance(self, Sequential):
-                return type(self)(OrderedDict(items))
-            return type(self)([m for _, m in items])
+            return self._of(dict(list(self._modules.items())[index]))
         return self._modules[self._name_of(index)]
+
+    def _of(self, named: dict[str, Any]) -> Any:
+        """A container of the same class with these children."""
+        raise NotImplementedError
 
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._name_of(index), module)
@@ -38,10 +39,10 @@ class _Indexed(Module):
         names = list(self._modules)[index] if isinstance(index, slice) else [self._name_of(index)]
         for name in names:
             del self._modules[name]
-        self._renumber()
+        self._renumber(self._modules.values())
 
-    def _renumber(self) -> None:
-        self.__dict__["_modules"] = {str(i): m for i, m in enumerate(self._modules.values())}
+    def _renumber(self, modules: Iterable[Any]) -> None:
+        self.__dict__["_modules"] = {str(i): m for i, m in enumerate(modules)}
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -50,28 +51,36 @@ class _Indexed(Module):
         return iter(self._modules.values())
 
     def append(self, module: Module) -> Any:
+        """Add one module at the end."""
         self.add_module(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Any:
+        """Add several modules at the end."""
         for module in modules:
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Any:
-        items = list(self._modules.values())
+        """Add a module before the one at `index`; IndexError if there is no such place."""
+        count = len(self)
+        if not -count <= index <= count:
+            raise IndexError(f"Index out of range: {index}")
+        if not isinstance(module, Module):
+            raise TypeError(f"module should be of type: {Module}")
+        items = list(self)
         items.insert(index, module)
-        self.__dict__["_modules"] = {str(i): m for i, m in enumerate(items)}
+        self._renumber(items)
         return self
 
     def pop(self, index: int = -1) -> Module:
+        """Take out the module at `index` and return it."""
         module = self[index]
         del self[index]
         return module
 
     def __add__(self, other: Iterable[Module]) -> Any:
-        made = type(self)(*self) if isinstance(self, Sequential) else type(self)(list(self))
-        return made.extend(other)
+        return self._of({str(i): m for i, m in enumerate([*self, *other])})
 
     def __iadd__(self, other: Iterable[Module]) -> Any:
         return self.extend(other)
@@ -86,10 +95,23 @@ class Sequential(_Indexed):
         for name, module in named:
             self.add_module(str(name), module)
 
+    def _of(self, named: dict[str, Any]) -> Any:
+        return type(self)(OrderedDict(named))
+
+    def __mul__(self, times: int) -> Any:
+        if not isinstance(times, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)}")
+        if times <= 0:
+            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)}")
+        return type(self)(*list(self) * times)
+
+    __rmul__ = __mul__
+
     def forward(self, input: Any) -> Any:
+        output = input
         for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
-        return input
+            output = module(output)
+        return output
 
 
 class ModuleList(_Indexed):
@@ -99,70 +121,116 @@ class ModuleList(_Indexed):
         super().__init__()
         self.extend(modules or ())
 
+    def _of(self, named: dict[str, Any]) -> Any:
+        return type(self)(named.values())
 
-class ModuleDict(Module):
+    def __repr__(self) -> str:
+        lines = []
+        start = 0
+        for text, group in groupby(repr(module) for module in self):
+            count = len(list(group))
+            label = f"({start}): " if count == 1 else f"({start}-{start + count - 1}): {count} x "
+            lines.append((label + text).replace("\n", "\n  "))
+            start += count
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{self._get_name()}()"
+
+
+class _Named:
+    """The dictionary interface of a table of a Module, named by `_table`."""
+
+    _table: str
+
+    def _entries(self) -> dict[str, Any]:
+        return self.__dict__[self._table]
+
+    def __getitem__(self, key: str) -> Any:
+        return self._entries()[key]
+
+    def __delitem__(self, key: str) -> None:
+        del self._entries()[key]
+
+    def __len__(self) -> int:
+        return len(self._entries())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries())
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries()
+
+    def clear(self) -> None:
+        """Take everything out."""
+        self._entries().clear()
+
+    def pop(self, key: str) -> Any:
+        """Take out what is under `key` and return it; KeyError if there is nothing."""
+        return self._entries().pop(key)
+
+    def keys(self) -> Any:
+        return self._entries().keys()
+
+    def items(self) -> Any:
+        return self._entries().items()
+
+    def values(self) -> Any:
+        return self._entries().values()
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        raise NotImplementedError
+
+    def update(self, entries: Any) -> None:
+        """Set every entry of a mapping or of an iterable of pairs."""
+        for key, value in entries.items() if hasattr(entries, "items") else entries:
+            self[key] = value
+
+
+class ModuleDict(_Named, Module):
     """A dictionary of modules, registered as children."""
+
+    _table = "_modules"
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()
         self.update(modules or {})
 
-    def update(self, modules: Any) -> None:
-        for name, module in modules.items() if hasattr(modules, "items") else modules:
-            self[name] = module
-
-    def __getitem__(self, key: str) -> Any:
-        return self._modules[key]
-
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)
-
-    def __delitem__(self, key: str) -> None:
-        del self._modules[key]
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._modules
-
-    def clear(self) -> None:
-        self._modules.clear()
-
-    def pop(self, key: str) -> Any:
-        return self._modules.pop(key)
-
-    def keys(self) -> Any:
-        return self._modules.keys()
-
-    def items(self) -> Any:
-        return self._modules.items()
-
-    def values(self) -> Any:
-        return self._modules.values()
 
 
 def _as_parameter(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
+def _describe(entries: Iterable[tuple[Any, Any]], kind: Callable[[Tensor], str]) -> str:
+    """The lines that list parameters, one for each."""
+    lines = []
+    for name, p in entries:
+        device = f" ({p.device})" if p.is_cuda else ""
+        lines.append(f"  ({name}): Parameter containing: [{kind(p)} of size {'x'.join(map(str, p.shape))}{device}]")
+    return "\n".join(lines)
+
+
 class ParameterList(Module):
-    """A list of parameters, registered."""
+    """A list of parameters, registered; tensors become parameters."""
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
         self.extend(values or ())
 
+    def _name_of(self, index: Any) -> str:
+        count = len(self)
+        index = operator.index(index)
+        if not -count <= index < count:
+            raise IndexError(f"index {index} is out of range")
+        return str(index % count)
+
     def __getitem__(self, index: Any) -> Any:
-        values = list(self._parameters.values())
-        return ParameterList(values[index]) if isinstance(index, slice) else values[index]
+        if isinstance(index, slice):
+            return type(self)(list(self)[index])
+        return self._parameters[self._name_of(index)]
 
     def __setitem__(self, index: int, value: Any) -> None:
-        name = list(self._parameters)[index]
-        self._parameters[name] = _as_parameter(value)
+        self.register_parameter(self._name_of(index), _as_parameter(value))
 
     def __len__(self) -> int:
         return len(self._parameters)
@@ -170,44 +238,39 @@ class ParameterList(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter(self._parameters.values())
 
+    def __iadd__(self, values: Iterable[Any]) -> ParameterList:
+        return self.extend(values)
+
     def append(self, value: Any) -> ParameterList:
+        """Add one parameter at the end."""
         self.register_parameter(str(len(self)), _as_parameter(value))
         return self
 
     def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Add several parameters at the end."""
         for value in values:
             self.append(value)
         return self
 
+    def extra_repr(self) -> str:
+        return _describe(enumerate(self), lambda p: str(p.dtype))
 
-class ParameterDict(Module):
-    """A dictionary of parameters, registered."""
+
+class ParameterDict(_Named, Module):
+    """A dictionary of parameters, registered; tensors become parameters."""
+
+    _table = "_parameters"
 
     def __init__(self, parameters: Any = None) -> None:
         super().__init__()
-        for name, value in (parameters or {}).items():
-            self[name] = value
-
-    def __getitem__(self, key: str) -> Any:
-        return self._parameters[key]
+        self.update(parameters or {})
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.register_parameter(key, _as_parameter(value))
 
-    def __len__(self) -> int:
-        return len(self._parameters)
+    def get(self, key: str, default: Any = None) -> Any:
+        """What is under `key`, else `default`."""
+        return self._parameters.get(key, default)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._parameters
-
-    def keys(self) -> Any:
-        return self._parameters.keys()
-
-    def items(self) -> Any:
-        return self._parameters.items()
-
-    def values(self) -> Any:
-        return self._parameters.values()
+    def extra_repr(self) -> str:
+        return _describe(self.items(), type_name)

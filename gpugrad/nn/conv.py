@@ -49,7 +49,9 @@ class _Conv(Module):
         if padding == "same" and any(s != 1 for s in _tuple(stride, self.ndim)):
             raise ValueError("padding='same' is not supported for strided convolutions")
         if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
-            raise ValueError(f"padding_mode must be one of zeros, reflect, replicate, circular, but got {padding_mode!r}")
+            raise ValueError(
+                f"padding_mode must be one of zeros, reflect, replicate, circular, but got {padding_mode!r}"
+            )
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = _tuple(kernel_size, self.ndim)
@@ -73,11 +75,10 @@ class _Conv(Module):
                 init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        x, padding = input, self.padding
         if self.padding_mode != "zeros":
-            input = F.pad(input, self._pad_widths(), mode=self.padding_mode)
-            padding = (0,) * self.ndim
-        return type(self).function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+            x, padding = F.pad(input, self._pad_widths(), mode=self.padding_mode), (0,) * self.ndim
+        return type(self).function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _pad_widths(self) -> list[int]:
         """What `F.pad` takes: before and after each dimension, the last dimension first."""

@@ -43,7 +43,8 @@ def trunc_normal_(
     """Normal numbers cut off at `a` and `b`, by inverting the distribution function on uniform numbers."""
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
             stacklevel=2,
         )
     low, high = (_normal_cdf((x - mean) / std) for x in (a, b))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .. import dtypes
 from ..core import Tensor
+from ..device import Device
 from ..methods_create import RemovableHandle, _Hooks, add_hook
+from .backward_hooks import Watch
 from .parameter import Buffer, Parameter
 from .state import StateMixin
 
@@ -32,9 +34,12 @@ class Module(StateMixin):
     _load_state_dict_post_hooks: _Hooks
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if args or kwargs:
-            given = f"unexpected arguments {args or kwargs}"
-            raise TypeError(f"{type(self).__name__}.__init__() got {given}; nn.Module.__init__ takes none")
+        if kwargs:
+            name = next(iter(kwargs))
+            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{name}'")
+        if args:
+            given = len(args) + 1
+            raise TypeError(f"{type(self).__name__}.__init__() takes 1 positional argument but {given} were given")
         state = self.__dict__
         state["training"] = True
         for table in _TABLES:
@@ -70,36 +75,42 @@ class Module(StateMixin):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        kind = "_parameters" if isinstance(value, Parameter) else "_modules" if isinstance(value, Module) else None
-        if kind is not None:
-            table = self.__dict__.get(kind)
-            if table is None:
-                what = "parameters" if kind == "_parameters" else "module"
-                raise AttributeError(f"cannot assign {what} before Module.__init__() call")
-            self._forget(name)
-            table[name] = value
-            return
-        if isinstance(value, Buffer):
-            self._forget(name)
+        state = self.__dict__
+        if isinstance(value, Parameter):
+            self._make_way(name, "_parameters", "parameters")
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._make_way(name, "_modules", "module")
+            self._modules[name] = value
+        elif isinstance(value, Buffer):
+            self._make_way(name, "_buffers", "buffer")
             self.register_buffer(name, value, value.persistent)
-            return
-        for kind, wanted in (("_parameters", "parameter"), ("_modules", "child module"), ("_buffers", "buffer")):
-            table = self.__dict__.get(kind)
-            if table is None or name not in table:
-                continue
-            if value is not None and not (kind == "_buffers" and isinstance(value, Tensor)):
-                what = {"_parameters": "torch.nn.Parameter", "_modules": "torch.nn.Module", "_buffers": "torch.Tensor"}
-                expected = what[kind].replace("torch", "gpugrad")
-                raise TypeError(f"cannot assign '{type(value).__name__}' as {wanted} '{name}' ({expected} or None expected)")
-            table[name] = value
-            return
-        object.__setattr__(self, name, value)
+        elif name in state.get("_parameters", ()):
+            self._replace("_parameters", name, value, "parameter", "gpugrad.nn.Parameter")
+        elif name in state.get("_modules", ()):
+            self._replace("_modules", name, value, "child module", "gpugrad.nn.Module")
+        elif name in state.get("_buffers", ()):
+            if isinstance(value, Tensor):
+                self._buffers[name] = value
+            else:
+                self._replace("_buffers", name, value, "buffer", "gpugrad.nn.Buffer, gpugrad.Tensor")
+        else:
+            object.__setattr__(self, name, value)
 
-    def _forget(self, name: str) -> None:
-        """Drop whatever is known under `name`, so that it can become something of another kind."""
+    def _replace(self, table: str, name: str, value: Any, kind: str, expected: str) -> None:
+        """Put None in the place of a registered value; anything else is an error."""
+        if value is not None:
+            raise TypeError(f"cannot assign '{type_name(value)}' as {kind} '{name}' ({expected} or None expected)")
+        self.__dict__[table][name] = None
+
+    def _make_way(self, name: str, table: str, what: str) -> None:
+        """Drop what is known under `name` in any other table, so that it can become something of another kind."""
+        if table not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
         self.__dict__.pop(name, None)
-        for table in _TABLES:
-            self.__dict__[table].pop(name, None)
+        for other in _TABLES:
+            if other != table:
+                self.__dict__[other].pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
     def __delattr__(self, name: str) -> None:
@@ -116,66 +127,90 @@ class Module(StateMixin):
             names.update(self.__dict__[table])
         return sorted(n for n in names if not n[:1].isdigit())
 
-    def _check_name(self, name: str, what: str) -> None:
-        if "_parameters" not in self.__dict__:
+    def _check_name(self, name: str, table: str, what: str) -> None:
+        if table not in self.__dict__:
             raise AttributeError(f"cannot assign {what} before Module.__init__() call")
         if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string. Got {type(name).__name__}")
+            raise TypeError(f"{what} name should be a string. Got {type_name(name)}")
         if "." in name:
             raise KeyError(f'{what} name can\'t contain ".", got: {name}')
         if name == "":
             raise KeyError(f'{what} name can\'t be empty string ""')
-        if hasattr(self, name) and not any(name in self.__dict__[table] for table in _TABLES):
+        if hasattr(self, name) and name not in self.__dict__[table]:
             raise KeyError(f"attribute '{name}' already exists")
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter (None: the name is reserved)."""
-        self._check_name(name, "parameter")
+        """Add a parameter (None: the name is reserved).
+
+        KeyError if the name is taken, empty or has a dot; TypeError if `param` is not a Parameter.
+        """
+        self._check_name(name, "_parameters", "parameter")
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (gpugrad.nn.Parameter or None required)")
+            raise TypeError(
+                f"cannot assign '{type_name(param)}' object to parameter '{name}' "
+                "(gpugrad.nn.Parameter or None required)"
+            )
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Add a buffer: saved in `state_dict` if `persistent`, moved with the module, not trained."""
-        self._check_name(name, "buffer")
+        """Add a buffer: saved in `state_dict` if `persistent`, moved with the module, not trained.
+
+        KeyError if the name is taken, empty or has a dot; TypeError if `tensor` is not a Tensor.
+        """
+        self._check_name(name, "_buffers", "buffer")
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (gpugrad Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{type_name(tensor)}' object to buffer '{name}' (gpugrad Tensor or None required)"
+            )
         self._buffers[name] = tensor
-        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Add a child module under `name`."""
-        self._check_name(name, "module")
+        """Add a child module under `name`.
+
+        KeyError if the name is taken, empty or has a dot; TypeError if `module` is not a Module.
+        """
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+            raise TypeError(f"{type_name(module)} is not a Module subclass")
+        self._check_name(name, "_modules", "module")
         self._modules[name] = module
 
     register_module = add_module
 
     def get_submodule(self, target: str) -> Module:
         """The submodule at a dotted path; AttributeError if there is none."""
-        module: Any = self
+        module: Module = self
         for part in target.split(".") if target else []:
-            module = getattr(module, part, None)
-            if not isinstance(module, Module):
-                raise AttributeError(f"{type(self).__name__} has no submodule '{target}' (`{part}` is not an nn.Module)")
+            found = module._get(part)
+            if not isinstance(found, Module):
+                raise AttributeError(f"`{part}` is not an nn.Module")
+            module = found
         return module
 
     def get_parameter(self, target: str) -> Parameter:
-        """The parameter at a dotted path."""
+        """The parameter at a dotted path; AttributeError if there is none."""
         path, _, name = target.rpartition(".")
-        found = self.get_submodule(path)._parameters.get(name)
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no parameter `{target}`")
+        found = self.get_submodule(path)._get(name)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
         return found
 
     def get_buffer(self, target: str) -> Tensor:
-        """The buffer at a dotted path."""
+        """The buffer at a dotted path; AttributeError if there is none."""
         path, _, name = target.rpartition(".")
-        found = self.get_submodule(path)._buffers.get(name)
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no buffer `{target}`")
+        module = self.get_submodule(path)
+        found = module._get(name)
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
         return found
+
+    def _get(self, name: str) -> Any:
+        if not hasattr(self, name):
+            raise AttributeError(f"{self._get_name()} has no attribute `{name}`")
+        return getattr(self, name)
 
     # ---------------------------------------------------------------------------------------------- going through
 
@@ -206,7 +241,9 @@ class Module(StateMixin):
     def children(self) -> Iterator[Module]:
         return (module for _, module in self.named_children())
 
-    def _named_members(self, table: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+    def _named_members(
+        self, table: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen = set()
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
@@ -270,11 +307,11 @@ class Module(StateMixin):
     # -------------------------------------------------------------------------------------------------- moving
 
     def _apply(self, fn: Callable[[Tensor], Tensor]) -> Any:
-        """Replace the array of every parameter, gradient and buffer by that of `fn(tensor)`; tensors keep identity."""
+        """Replace every array by that of `fn(tensor)`; parameters keep their identity."""
         for module in self.modules():
             for p in module._parameters.values():
                 if p is not None:
-                    p._array = fn(p.detach())._array
+                    p.data = _checked(p, fn(p.detach()))
                     if p._grad is not None:
                         p._grad = fn(p._grad.detach())
             for name, b in module._buffers.items():
@@ -283,15 +320,16 @@ class Module(StateMixin):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
-        """Move and convert parameters and buffers; only floating ones change dtype."""
-        probe = _parse_to(*args, **kwargs)
+        """Move and convert parameters and buffers: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`.
 
-        def move(t: Tensor) -> Tensor:
-            return t.to(device=probe["device"], dtype=probe["dtype"] if t.is_floating_point() else None)
-
-        if probe["dtype"] is not None and not probe["dtype"].is_floating_point:
-            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={probe['dtype']}")
-        return self._apply(move)
+        Only floating tensors change dtype. TypeError for a dtype that is not floating.
+        """
+        device, dtype = _parse_to(*args, **kwargs)
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
+        return self._apply(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
 
     def float(self) -> Any:
         return self._apply(lambda t: t.float() if t.is_floating_point() else t)
@@ -328,8 +366,11 @@ class Module(StateMixin):
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
-        """`hook(module, args, output)` after `forward`; what it returns replaces the output."""
-        return self._add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
+        """`hook(module, args, output)` after `forward`; what it returns replaces the output.
+
+        With `always_call` it runs, with output None, even if `forward` or an earlier hook raised.
+        """
+        return self._add_hook(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """`hook(module, grad_input, grad_output)` when the gradients of the inputs have been computed."""
@@ -348,24 +389,43 @@ class Module(StateMixin):
         return handle
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
-            result = hook(self, args, kwargs) if with_kwargs else hook(self, args)
-            if result is not None and with_kwargs:
-                args, kwargs = result
-            elif result is not None:
-                args = result if isinstance(result, tuple) else (result,)
+        done: set[int] = set()
+        try:
+            return self._run_hooks(args, kwargs, done)
+        except Exception:
+            for number, (hook, with_kwargs, always_call) in tuple(self._forward_hooks.items()):
+                if always_call and number not in done:
+                    hook(self, args, kwargs, None) if with_kwargs else hook(self, args, None)
+            raise
+
+    def _run_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any], done: set[int]) -> Any:
+        """A call with its hooks; `done` collects the forward hooks that were reached."""
+        args, kwargs = self._run_pre_hooks(args, kwargs)
         watch = None
         if self._backward_hooks or self._backward_pre_hooks:
-            from .backward_hooks import Watch
-
             watch = Watch(self)
             args = watch.inputs(args)
         output = self.forward(*args, **kwargs)
-        for hook, with_kwargs in tuple(self._forward_hooks.values()):
+        for number, (hook, with_kwargs, _) in tuple(self._forward_hooks.items()):
+            done.add(number)
             result = hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
-            if result is not None:
-                output = result
+            output = output if result is None else result
         return output if watch is None else watch.outputs(output)
+
+    def _run_pre_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
+            result = hook(self, args, kwargs) if with_kwargs else hook(self, args)
+            if result is None:
+                continue
+            if not with_kwargs:
+                args = result if isinstance(result, tuple) else (result,)
+            elif isinstance(result, tuple) and len(result) == 2:
+                args, kwargs = result
+            else:
+                raise RuntimeError(
+                    f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {result}."
+                )
+        return args, kwargs
 
     # ------------------------------------------------------------------------------------------------- printing
 
@@ -385,23 +445,32 @@ class Module(StateMixin):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
 
 
-def _parse_to(*args: Any, **kwargs: Any) -> dict[str, Any]:
+def type_name(value: Any) -> str:
+    """What an error calls the type of `value`: "gpugrad.FloatTensor", "int", "package.Class"."""
+    if isinstance(value, Tensor):
+        return value.type()
+    described = value if hasattr(value, "__qualname__") else type(value)
+    module = getattr(described, "__module__", "")
+    return described.__qualname__ if module in ("", "builtins") else f"{module}.{described.__qualname__}"
+
+
+def _checked(parameter: Parameter, data: Tensor) -> Tensor:
+    if parameter._requires_grad and not data.is_floating_point():
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+    return data
+
+
+def _parse_to(
+    *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> tuple[Any, Any]:
     """Device and dtype in the arguments of `Module.to`."""
-    from ..device import Device
-    from ..dtypes import as_dtype, dtype
-
-    found = {
-        "device": kwargs.get("device"),
-        "dtype": None if kwargs.get("dtype") is None else as_dtype(kwargs["dtype"]),
-    }
     for arg in args:
-        if isinstance(arg, dtype):
-            found["dtype"] = arg
-        elif isinstance(arg, (str, Device)):
-            found["device"] = arg
+        if isinstance(arg, (dtypes.dtype, type)):
+            dtype = arg
+        elif isinstance(arg, (str, int, Device)) and not isinstance(arg, bool):
+            device = arg
         elif isinstance(arg, Tensor):
-            found.update(device=arg.device, dtype=arg.dtype)
-    return found
-
-
-__all__ = ["Module", "OrderedDict"]
+            device, dtype = arg.device, arg.dtype
+        elif arg is not None and not isinstance(arg, bool):
+            raise TypeError(f"to(): expected a dtype, a device or a tensor, got {arg!r}")
+    return device, None if dtype is None else dtypes.as_dtype(dtype)

@@ -32,7 +32,11 @@ class LayerNorm(Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            made = ones(shape, device=device, dtype=dtype) if name == "weight" else zeros(shape, device=device, dtype=dtype)
+            made = (
+                ones(shape, device=device, dtype=dtype)
+                if name == "weight"
+                else zeros(shape, device=device, dtype=dtype)
+            )
             self.register_parameter(name, Parameter(made) if wanted else None)
 
     def reset_parameters(self) -> None:

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from .module import Module
 
 
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` found missing and unexpected."""
-
+class _Keys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+class _IncompatibleKeys(_Keys):
+    """What `load_state_dict` found missing and unexpected."""
+
+    __slots__ = ()
 
     def __repr__(self) -> str:
         if not self.missing_keys and not self.unexpected_keys:
@@ -85,16 +89,15 @@ class StateMixin:
         state = OrderedDict(state_dict)
         found = _Report()
         for prefix, module in self.named_modules(remove_duplicate=False):
-            _match(module, f"{prefix}." if prefix else "", state, strict, found)
-        found.unexpected += [k for k in state if k not in found.known]
-        keys = IncompatibleKeys(found.missing, found.unexpected)
-        errors = list(found.errors)
+            _match(module, f"{prefix}." if prefix else "", state, found)
+        keys = _IncompatibleKeys(found.missing, found.unexpected)
+        errors = []
         if strict:
-            if found.missing:
-                errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in found.missing)))
-            if found.unexpected:
-                text = ", ".join(f'"{k}"' for k in found.unexpected)
-                errors.insert(0, f"Unexpected key(s) in state_dict: {text}. ")
+            for kind, names in (("Missing", found.missing), ("Unexpected", found.unexpected)):
+                if names:
+                    listed = ", ".join(f'"{name}"' for name in names)
+                    errors.append(f"{kind} key(s) in state_dict: {listed}. ")
+        errors += found.errors
         if errors:
             listed = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
@@ -112,7 +115,6 @@ class _Report:
     """What matching a state_dict with a module found."""
 
     def __init__(self) -> None:
-        self.known: set[str] = set()
         self.missing: list[str] = []
         self.unexpected: list[str] = []
         self.errors: list[str] = []
@@ -120,35 +122,42 @@ class _Report:
         self.extra: list[tuple[Module, Any]] = []
 
 
-def _match(module: Any, prefix: str, state: Any, strict: bool, found: _Report) -> None:
+def _match(module: Any, prefix: str, state: Any, found: _Report) -> None:
+    """Match what `state` has under `prefix` with this module's own state."""
     for hook in module._load_state_dict_pre_hooks.values():
-        hook(module, state, prefix, {}, strict, found.missing, found.unexpected, found.errors)
-    for name, target in module._own_state():
-        key = prefix + name
-        found.known.add(key)
-        if key not in state:
-            found.missing.append(key)
-            continue
-        value = state[key]
-        if not isinstance(value, Tensor):
-            found.errors.append(
-                f'While copying the parameter named "{key}", expected gpugrad.Tensor or Tensor-like object from checkpoint '
-                f"but received {type(value)}"
-            )
-        elif tuple(value.shape) != tuple(target.shape):
-            found.errors.append(
-                f"size mismatch for {key}: copying a param with shape {_size(value)} from checkpoint, the shape in current "
-                f"model is {_size(target)}."
-            )
+        hook(module, state, prefix, {}, True, found.missing, found.unexpected, found.errors)
+    own = dict(module._own_state())
+    for name, target in own.items():
+        if prefix + name in state:
+            _match_one(module, name, prefix + name, target, state[prefix + name], found)
         else:
-            found.copies.append((module, name, target, value))
-    key = prefix + "_extra_state"
-    if type(module).set_extra_state is not StateMixin.set_extra_state:
-        found.known.add(key)
-        if key in state:
-            found.extra.append((module, state[key]))
-        elif strict:
-            found.missing.append(key)
+            found.missing.append(prefix + name)
+    extra_key = prefix + "_extra_state"
+    takes_extra = type(module).set_extra_state is not StateMixin.set_extra_state
+    if takes_extra and extra_key in state:
+        found.extra.append((module, state[extra_key]))
+    elif takes_extra:
+        found.missing.append(extra_key)
+    for key in state:
+        if key.startswith(prefix) and not (takes_extra and key == extra_key):
+            name, dot, _ = key[len(prefix) :].partition(".")
+            if name not in (module._modules if dot else own):
+                found.unexpected.append(key)
+
+
+def _match_one(module: Any, name: str, key: str, target: Tensor, value: Any, found: _Report) -> None:
+    if not isinstance(value, Tensor):
+        found.errors.append(
+            f'While copying the parameter named "{key}", expected gpugrad.Tensor or Tensor-like object from checkpoint '
+            f"but received {type(value)}"
+        )
+    elif tuple(value.shape) != tuple(target.shape):
+        found.errors.append(
+            f"size mismatch for {key}: copying a param with shape {_size(value)} from checkpoint, the shape in current "
+            f"model is {_size(target)}."
+        )
+    else:
+        found.copies.append((module, name, target, value))
 
 
 def _size(tensor: Tensor) -> str:
