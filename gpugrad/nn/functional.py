@@ -21,15 +21,18 @@ from ..ops.activation import softplus as _softplus
 from ..ops.activation import softshrink as _softshrink
 from ..ops.activation import softsign as softsign
 from ..ops.activation import tanhshrink as tanhshrink
+from ..ops.attention import *
 from ..ops.conv import *
 from ..ops.cross_entropy import *
 from ..ops.distance import *
 from ..ops.dropout import *
+from ..ops.embedding import *
 from ..ops.loss import *
 from ..ops.matmul import linear as linear
 from ..ops.norm import *
 from ..ops.pad import *
 from ..ops.pool import *
+from ..ops.resample import *
 
 sigmoid, tanh = _unary.sigmoid, _unary.tanh
 

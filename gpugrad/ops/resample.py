@@ -1,0 +1,237 @@
+"""Other numbers of pixels: interpolation, and the exchange of channels for pixels.
+
+Interpolation is separable and linear: along each dimension the output is a matrix times the input. The gradient is the
+transposed matrix times the cotangent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import LOW_PRECISION
+from ..op import op
+from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from .shape import permute, reshape
+
+__all__ = [
+    "channel_shuffle",
+    "interpolate",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+]
+
+
+@op
+def _along(x: Any, *, matrix: np.ndarray, axis: int) -> Any:
+    """`matrix` (out, in) times `x` along `axis`."""
+    wide = np.result_type(x.dtype, np.float32) if x.dtype in LOW_PRECISION else x.dtype
+    lines = np.moveaxis(x, axis, -1).astype(wide, copy=False)
+    out = np.moveaxis(np.matmul(lines, matrix.T.astype(wide)), -1, axis)
+    return np.ascontiguousarray(out, dtype=x.dtype)
+
+
+_along.defvjp(x=lambda g, *, matrix, axis: _along(g, matrix=matrix.T, axis=axis))
+
+
+@op
+def _pick(x: Any, *, sources: np.ndarray, axis: int) -> Any:
+    """The elements `sources` along `axis`."""
+    return np.take(x, sources, axis=axis)
+
+
+_pick.defvjp(
+    x=lambda g, x_shape, *, sources, axis: _along(g, matrix=np.eye(x_shape[axis])[sources].T, axis=axis),
+)
+
+
+# ---- where the pixels come from ----
+
+
+def _positions(size: int, new: int, scale: float | None, align_corners: bool) -> np.ndarray:
+    """Where the centres of `new` pixels lie among `size` pixels; `scale` is new over old where the user gave it."""
+    index = np.arange(new)
+    if align_corners:
+        return index * ((size - 1) / (new - 1)) if new > 1 else index * 0.0
+    return (index + 0.5) * (1 / scale if scale else size / new) - 0.5
+
+
+def _nearest_sources(size: int, new: int, scale: float | None, *, exact: bool) -> np.ndarray:
+    index = np.arange(new, dtype=np.float32)
+    step = np.float32(1 / scale if scale else size / new)
+    return np.minimum(np.floor((index + np.float32(0.5) if exact else index) * step).astype(np.int64), size - 1)
+
+
+def _linear_matrix(size: int, new: int, scale: float | None, align_corners: bool) -> np.ndarray:
+    at = np.maximum(_positions(size, new, scale, align_corners), 0)
+    low = np.minimum(at.astype(np.int64), size - 1)
+    fraction = at - low
+    matrix = np.zeros((new, size))
+    rows = np.arange(new)
+    matrix[rows, low] += 1 - fraction
+    matrix[rows, np.minimum(low + 1, size - 1)] += fraction
+    return matrix
+
+
+_CUBIC = -0.75  # the slope at distance 1, PyTorch's; Keys, IEEE Trans. ASSP 29 (1981)
+
+
+def _cubic_weight(distance: np.ndarray) -> np.ndarray:
+    d = np.abs(distance)
+    near = ((_CUBIC + 2) * d - (_CUBIC + 3)) * d * d + 1
+    far = ((_CUBIC * d - 5 * _CUBIC) * d + 8 * _CUBIC) * d - 4 * _CUBIC
+    return np.where(d <= 1, near, far)
+
+
+def _cubic_matrix(size: int, new: int, scale: float | None, align_corners: bool) -> np.ndarray:
+    at = _positions(size, new, scale, align_corners)
+    low = np.floor(at).astype(np.int64)
+    matrix = np.zeros((new, size))
+    for offset in (-1, 0, 1, 2):
+        np.add.at(matrix, (np.arange(new), np.clip(low + offset, 0, size - 1)), _cubic_weight(at - low - offset))
+    return matrix
+
+
+_MATRICES: dict[str, tuple[int, Callable[..., np.ndarray]]] = {  # mode -> spatial dimensions, matrix
+    "linear": (1, _linear_matrix),
+    "bilinear": (2, _linear_matrix),
+    "trilinear": (3, _linear_matrix),
+    "bicubic": (2, _cubic_matrix),
+}
+
+
+# ---- public ----
+
+
+def _target(
+    input: Any, size: Any, scale_factor: Any, recompute: bool | None
+) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """The new sizes, and the scale of each dimension where it counts. ValueError unless exactly one is given."""
+    dims = input.ndim - 2
+    if (size is None) == (scale_factor is None):
+        raise ValueError("only one of size or scale_factor should be defined, and one must be")
+    if size is not None:
+        sizes = (size,) * dims if isinstance(size, int) else tuple(size)
+        scales: tuple[float | None, ...] = (None,) * dims
+    else:
+        scales = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (float(scale_factor),) * dims
+        sizes = tuple(math.floor(n * s) for n, s in zip(input.shape[2:], scales))
+    if len(sizes) != dims or len(scales) != dims:
+        raise ValueError(
+            f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
+            f"of {list(input.shape[2:])} and size={size}, scale_factor={scale_factor}"
+        )
+    if min(sizes) < 1 or 0 in input.shape[1:]:
+        raise RuntimeError(f"Input and output sizes should be greater than 0, but got {list(input.shape)} and {sizes}")
+    return sizes, (None,) * dims if recompute else scales
+
+
+def interpolate(
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Any:
+    """(N, C, *) with other spatial sizes, given as such or as factors.
+
+    `mode` is "nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" or "area". ValueError for
+    sizes or options that do not fit the mode, NotImplementedError for `antialias` or a mode that does not fit the
+    dimensions.
+    """
+    if antialias:
+        raise NotImplementedError("interpolate(antialias=True) is not supported; average before reducing the size")
+    sizes, scales = _target(input, size, scale_factor, recompute_scale_factor)
+    axes = list(zip(range(2, input.ndim), input.shape[2:], sizes, scales))
+    if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
+    if mode == "area":
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[len(sizes) - 1](input, sizes)
+    if mode in ("nearest", "nearest-exact"):
+        for axis, old, new, scale in axes:
+            sources = _nearest_sources(old, new, scale, exact=mode == "nearest-exact")
+            input = _pick(input, sources=sources, axis=axis)
+        return input
+    dims, matrix = _MATRICES.get(mode, (0, _linear_matrix))
+    if dims != len(sizes):
+        raise NotImplementedError(
+            f"interpolate: mode {mode!r} is not there for {len(sizes)} spatial dimensions; linear is for 1, bilinear "
+            "and bicubic for 2, trilinear for 3, nearest, nearest-exact and area for any"
+        )
+    for axis, old, new, scale in axes:
+        input = _along(input, matrix=matrix(old, new, scale, bool(align_corners)), axis=axis)
+    return input
+
+
+def upsample(
+    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Any:
+    """`interpolate` under its old name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate(mode="nearest")` under its old name."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate(mode="bilinear", align_corners=True)` under its old name."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
+    """(*, C * r * r, H, W) to (*, C, H * r, W * r). Shi et al., https://arxiv.org/abs/1609.05158.
+
+    RuntimeError if the channels are no multiple of r * r.
+    """
+    *lead, channels, height, width = input.shape
+    r = upscale_factor
+    if channels % (r * r):
+        raise RuntimeError(
+            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            f"but input.size(-3)={channels} is not divisible by {r * r}"
+        )
+    n = len(lead)
+    split = reshape(input, (*lead, channels // (r * r), r, r, height, width))
+    moved = permute(split, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
+    return reshape(moved, (*lead, channels // (r * r), height * r, width * r))
+
+
+def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
+    """The reverse of `pixel_shuffle`. RuntimeError if height or width are no multiple of the factor."""
+    *lead, channels, height, width = input.shape
+    r = downscale_factor
+    if height % r or width % r:
+        raise RuntimeError(
+            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but got {height} x {width} "
+            f"and {r}"
+        )
+    n = len(lead)
+    split = reshape(input, (*lead, channels, height // r, r, width // r, r))
+    moved = permute(split, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
+    return reshape(moved, (*lead, channels * r * r, height // r, width // r))
+
+
+def channel_shuffle(input: Any, groups: int) -> Any:
+    """(N, groups * C, *) with the channels of the groups interleaved. https://arxiv.org/abs/1707.01083
+
+    RuntimeError if the channels are no multiple of `groups`.
+    """
+    batch, channels, *spatial = input.shape
+    if channels % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
+        )
+    split = reshape(input, (batch, groups, channels // groups, *spatial))
+    return reshape(permute(split, (0, 2, 1, *range(3, split.ndim))), tuple(input.shape))
