@@ -38,11 +38,16 @@ def place(tensor: Tensor) -> Parent | None:
 
 
 def walk(
-    roots: Sequence[Parent], cotangents: Sequence[Any], targets: dict[Any, int] | None, create_graph: bool, keep: bool
+    roots: Sequence[Parent],
+    cotangents: Sequence[Any],
+    targets: dict[Any, int] | None,
+    create_graph: bool,
+    keep: bool,
+    anomaly: Any = None,
 ) -> dict[Any, Any]:
     """Gradients of the leaves (or of `targets`, nodes or leaves) reached from `roots`, as arrays or Tensors.
 
-    `keep` leaves what the nodes saved in place, for another walk.
+    `keep` leaves what the nodes saved in place, for another walk; `anomaly` checks every result (see `anomaly.py`).
     """
     pending: dict[Any, Any] = {}
     owned: set[Any] = set()  # whose pending sum is a buffer of our own, which may be added to in place
@@ -67,14 +72,21 @@ def walk(
             if parents[0] is not None:
                 _put_in_slot(pending, node, g, create_graph)
             continue
-        _apply(node, parents, g, pending, owned, create_graph, keep)
+        _apply(node, parents, g, pending, owned, create_graph, keep, anomaly)
     for leaf, g in pending.items():  # only leaves are left
         found[leaf] = g
     return found
 
 
 def _apply(
-    node: Node, parents: Any, g: Any, pending: dict[Any, Any], owned: set[Any], create_graph: bool, keep: bool
+    node: Node,
+    parents: Any,
+    g: Any,
+    pending: dict[Any, Any],
+    owned: set[Any],
+    create_graph: bool,
+    keep: bool,
+    anomaly: Any,
 ) -> None:
     """Apply the rules of one node and pass the results on."""
     saved = node.saved
@@ -102,8 +114,8 @@ def _apply(
         have = r._array.dtype if create_graph else r.dtype
         if have is not dtype:
             r = cast(r, dtype)
-        if state.grad is not True and state.grad:
-            state.grad.check(node, r)
+        if anomaly is not None:
+            anomaly.check(node, r)
         _add(pending, owned, parent, r, create_graph)
 
 
@@ -338,10 +350,11 @@ def _walk_in_mode(
     keep = create_graph if retain_graph is None else retain_graph
     roots = [place(t) for t in tensors]
     cotangents = _cotangents(tensors, given, create_graph)
+    anomaly = state.grad if state.grad is not True and state.grad else None
     token = quiet(SILENT)
     try:
         with enable_grad() if create_graph else no_grad():
-            return walk(roots, cotangents, targets, create_graph, keep)
+            return walk(roots, cotangents, targets, create_graph, keep, anomaly)
     finally:
         restore(token)
 

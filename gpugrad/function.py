@@ -54,7 +54,7 @@ class _FunctionOp:
         self.cls = cls
         self.outputs = outputs
         self.names = ("inputs",)
-        self.saved: list[Any] = []
+        self.saved = [("versions", -1, frozenset[int]())]
 
     def pull(self, parents: Any, saved: Any, params: Any, g: Any) -> tuple[Any, ...]:
         """Call the user's `backward` with Tensors; give back what the walk is made of."""
@@ -62,7 +62,7 @@ class _FunctionOp:
         gs = g if self.outputs != 1 else (g,)
         recording = any(isinstance(x, Tensor) for x in gs)
         given = [self._as_tensor(x, shape_dtype, ctx) for x, shape_dtype in zip(gs, like, strict=True)]
-        _check_saved(ctx, saved)
+        _check_saved(ctx, *saved)
         with enable_grad() if recording and not ctx._once else no_grad():
             results = self.cls.backward(ctx, *given)
         results = results if isinstance(results, (tuple, list)) else (results,)
@@ -154,7 +154,13 @@ def _record(cls: type[Function], ctx: _Context, args: Any, parents_of_all: Any, 
     ctx._saved = tuple(_saved_input(t, args, outs, outputs if several else (outputs,)) for t in ctx._saved)
     versions = tuple(t._version[1] if t is not None else 0 for t in ctx._saved)
     node = Node(
-        op, parents, versions, (), (ctx, positions, like), shapes if several else shapes[0], dtypes if several else dtypes[0]
+        op,
+        parents,
+        (versions,),
+        (None,),
+        (ctx, positions, like),
+        shapes if several else shapes[0],
+        dtypes if several else dtypes[0],
     )
     for k, tensor in enumerate(found):
         if not any(tensor is t for t in ctx._non_differentiable):

@@ -6,10 +6,11 @@ from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
 from .methods_linalg import LinalgMethods
 from .methods_random import RandomMethods
+from .methods_reduce import ReduceMethods
 from .methods_shape import ShapeMethods
 
 
-class Methods(CreateMethods, ElementwiseMethods, LinalgMethods, RandomMethods, ShapeMethods):
+class Methods(ShapeMethods, CreateMethods, ElementwiseMethods, LinalgMethods, RandomMethods, ReduceMethods):
     """Everything a Tensor can do; `core.Tensor` adds the state."""
 
     __slots__ = ()

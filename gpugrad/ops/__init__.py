@@ -5,13 +5,14 @@ from .arithmetic import *
 from .binary import *
 from .compare import *
 from .create import *
+from .einsum import *
 from .extrema import *
 from .join import *
 from .matmul import *
 from .power import *
-from .rearrange import *
 from .random import *
-from .reduce import sum  # noqa
+from .rearrange import *
+from .reduce import *
 from .shape import *
 from .special import *
 from .strided import *

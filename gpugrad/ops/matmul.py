@@ -12,6 +12,7 @@ from ..inplace import into
 from ..op import op
 from .arithmetic import add, mul
 from .reduce import sum_over, sum_to
+from .shape import adjoint
 
 __all__ = ["addmm", "addmv", "baddbmm", "bmm", "dot", "ger", "inner", "linear", "matmul", "mm", "mv", "outer", "vdot"]
 
@@ -23,15 +24,6 @@ def product(x: Any, y: Any) -> Any:
     if x.ndim == 2 == y.ndim:
         return np.dot(x, y)  # half the overhead of np.matmul for small matrices
     return np.matmul(x, y)
-
-
-@op(view=True)
-def adjoint(x: Any) -> Any:
-    """The last two dimensions swapped."""
-    return x.swapaxes(-1, -2)
-
-
-adjoint.defvjp(x=lambda g: adjoint(g))
 
 
 def _check_shapes(x: Any, y: Any) -> None:
