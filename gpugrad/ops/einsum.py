@@ -1,0 +1,327 @@
+"""Sums of products by named dimensions: `einsum`, and what is quickest said with it.
+
+An equation is worked off from the left. Each operand is first brought to the dimensions that matter (`align`: repeated
+labels become diagonals, labels that nothing else has are summed), then pairs are multiplied (`contract`) by one matrix
+product. Each of the two ops has a rule that is one of the two again.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor
+from ..dtypes import LOW_PRECISION, as_dtype
+from ..inplace import into
+from ..op import op
+from .dims import normalize_dim
+from .matmul import product
+
+__all__ = ["bilinear", "einsum", "tensordot", "trace"]
+
+Labels = tuple[Any, ...]  # one per dimension: a letter, or a negative int for a dimension that an ellipsis stands for
+
+
+# ---------------------------------------------------------------------------------------------- dimensions of one
+
+
+@op
+def align(x: Any, *, labels: Labels, wanted: Labels) -> Any:
+    """`x`, whose dimensions are called `labels`, with the dimensions `wanted`, in that order.
+
+    A label that appears twice means the diagonal, one that is not wanted is summed over.
+    """
+    distinct = tuple(dict.fromkeys(labels))
+    if len(distinct) < len(labels):
+        x = x[_diagonal(labels, x.shape, x)]
+    summed = tuple(i for i, label in enumerate(distinct) if label not in wanted)
+    if summed:
+        low = x.dtype in LOW_PRECISION
+        x = np.add.reduce(x, axis=summed, dtype=np.float32 if low else None).astype(x.dtype, copy=False)
+    kept = [label for label in distinct if label in wanted]
+    return np.array(x.transpose([kept.index(label) for label in wanted]))
+
+
+@op
+def spread_labels(g: Any, *, labels: Labels, wanted: Labels, shape: tuple[int, ...]) -> Any:
+    """The adjoint of `align`: `g` repeated along the summed labels and put on the diagonals of zeros of `shape`."""
+    sizes = dict(zip(labels, shape))
+    kept = [label for label in sizes if label in wanted]
+    g = g.transpose([wanted.index(label) for label in kept])
+    g = g.reshape([size if label in wanted else 1 for label, size in sizes.items()])
+    if len(sizes) == len(labels):
+        return np.array(np.broadcast_to(g, shape))
+    out = np.zeros_like(g, shape=shape)
+    out[_diagonal(labels, shape, g)] = g
+    return out
+
+
+def _diagonal(labels: Labels, shape: tuple[int, ...], like: Any) -> Any:
+    """The index that takes, of an array of `shape`, the elements whose positions agree where labels repeat."""
+    sizes = dict(zip(labels, shape))
+    places = list(sizes)
+    steps = {}
+    for k, (label, size) in enumerate(sizes.items()):
+        steps[label] = np.arange(size, like=like).reshape([-1 if i == k else 1 for i in range(len(places))])
+    return tuple(steps[label] for label in labels)
+
+
+align.defvjp(x=lambda g, x_shape, *, labels, wanted: spread_labels(g, labels=labels, wanted=wanted, shape=x_shape))
+spread_labels.defvjp(g=lambda g, *, labels, wanted: align(g, labels=labels, wanted=wanted))
+
+
+# ---------------------------------------------------------------------------------------------- the product of two
+
+
+@op(name="einsum_pair")
+def contract(x: Any, y: Any, *, x_labels: Labels, y_labels: Labels, wanted: Labels) -> Any:
+    """The sum over all labels not `wanted` of the products of elements of `x` and `y`.
+
+    The labels of one array are distinct, and each is wanted or belongs to the other too.
+    """
+    if x.dtype is not y.dtype:
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {as_dtype(x.dtype)} != {as_dtype(y.dtype)}; convert "
+            "one with .to(dtype)"
+        )
+    both = [label for label in x_labels if label in y_labels and label in wanted]
+    summed = [label for label in x_labels if label not in wanted]
+    x_own = [label for label in wanted if label not in y_labels]
+    y_own = [label for label in wanted if label not in x_labels]
+    if x_own and y_own and wanted.index(x_own[0]) > wanted.index(y_own[0]):  # spares turning the result round
+        x, x_labels, x_own, y, y_labels, y_own = y, y_labels, y_own, x, x_labels, x_own
+    sizes = dict(zip((*x_labels, *y_labels), (*x.shape, *y.shape)))
+    left = _as_matrices(x, x_labels, both, x_own, summed)
+    right = _as_matrices(y, y_labels, both, summed, y_own)
+    made = (*both, *x_own, *y_own)
+    result = product(left, right) if summed else left * right
+    return result.reshape([sizes[label] for label in made]).transpose([made.index(label) for label in wanted])
+
+
+def _as_matrices(x: Any, labels: Labels, stack: list[Any], rows: list[Any], columns: list[Any]) -> Any:
+    """`x` as a stack of matrices, a plain matrix if nothing is stacked; a view of `x` where strides allow."""
+    x = x.transpose([labels.index(label) for label in (*stack, *rows, *columns)])
+    ends = (len(stack), len(stack) + len(rows))
+    groups = (x.shape[ends[0] : ends[1]], x.shape[ends[1] :])
+    matrix = tuple(int(np.prod(group)) for group in groups)
+    return x.reshape(matrix if not stack else (*x.shape[: ends[0]], *matrix))
+
+
+contract.defvjp(
+    x=lambda g, y, *, x_labels, y_labels, wanted: contract(g, y, x_labels=wanted, y_labels=y_labels, wanted=x_labels),
+    y=lambda g, x, *, x_labels, y_labels, wanted: contract(g, x, x_labels=wanted, y_labels=x_labels, wanted=y_labels),
+)
+
+
+# -------------------------------------------------------------------------------------------------------- einsum
+
+
+def einsum(equation: Any, *operands: Any) -> Any:
+    """Sums of products of the operands by labelled dimensions, as in `einsum("bij,bjk->bik", x, y)`.
+
+    A label that the output lacks is summed over, one repeated within an operand takes its diagonal, "..." stands for
+    dimensions that broadcast. Without "->" the output has the labels that appear once, in alphabetical order. Operands
+    may be given as one list, and the labels as lists of ints: `einsum(x, [0, 1], y, [1, 2], [0, 2])`. Each is
+    multiplied into the product of those to its left. RuntimeError if the equation and the operands do not agree.
+    """
+    if not isinstance(equation, str):
+        equation, operands = _from_sublists((equation, *operands))
+    elif len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    shapes = tuple(tuple(x.shape) for x in operands)
+    terms, wanted = _parse(equation, tuple(map(len, shapes)))
+    sizes = _sizes(terms, shapes)
+    pending = [_drop_ones(x, labels, sizes) for x, labels in zip(operands, terms)]
+    made, labels = pending.pop(0)
+    while pending:
+        x, x_labels = pending.pop(0)
+        later = {label for _, other in pending for label in other}.union(wanted)
+        made, labels = _brought_to(made, labels, later.union(x_labels))
+        x, x_labels = _brought_to(x, x_labels, later.union(labels))
+        order = wanted if not pending else tuple(d for d in dict.fromkeys((*labels, *x_labels)) if d in later)
+        made, labels = contract(made, x, x_labels=labels, y_labels=x_labels, wanted=order), order
+    return made if len(operands) > 1 else align(made, labels=labels, wanted=wanted)
+
+
+def _brought_to(x: Any, labels: Labels, useful: set[Any]) -> tuple[Any, Labels]:
+    """`x` without the labels that are of no further use, and without repeated ones."""
+    wanted = tuple(label for label in dict.fromkeys(labels) if label in useful)
+    return (x, labels) if wanted == labels else (align(x, labels=labels, wanted=wanted), wanted)
+
+
+def _drop_ones(x: Any, labels: Labels, sizes: dict[Any, int]) -> tuple[Any, Labels]:
+    """`x` without dimensions of size 1 that other operands have larger: the product broadcasts along them."""
+    kept = tuple(label for label, size in zip(labels, x.shape) if size == sizes[label])
+    return (x, labels) if kept == labels else (align(x, labels=labels, wanted=tuple(dict.fromkeys(kept))), kept)
+
+
+def _sizes(terms: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]) -> dict[Any, int]:
+    """The size of each label; RuntimeError if operands disagree."""
+    sizes: dict[Any, int] = {}
+    for k, (labels, shape) in enumerate(zip(terms, shapes)):
+        own: dict[Any, int] = {}
+        for label, size in zip(labels, shape):
+            if own.setdefault(label, size) != size:
+                raise RuntimeError(
+                    f"einsum(): subscript {label} is repeated for operand {k} but the sizes don't match, {size} != "
+                    f"{own[label]}"
+                )
+            known = sizes.get(label, 1)
+            if known != size and known != 1 and size != 1:
+                raise RuntimeError(
+                    f"einsum(): operands do not broadcast with remapped shapes [original->remapped]: subscript {label} "
+                    f"has size {size} for operand {k} of shape {list(shape)}, which does not broadcast with previously "
+                    f"seen size {known}"
+                )
+            sizes[label] = size if known == 1 else known
+    return sizes
+
+
+@functools.lru_cache(maxsize=512)
+def _parse(equation: str, ndims: tuple[int, ...]) -> tuple[tuple[Labels, ...], Labels]:
+    """The labels of each operand, and those of the output."""
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    texts = left.split(",")
+    if len(texts) != len(ndims):
+        fewer = "fewer" if len(texts) > len(ndims) else "more"
+        raise RuntimeError(
+            f"einsum(): {fewer} operands were provided than specified in the equation {equation!r}: got {len(ndims)}, "
+            f"expected {len(texts)}"
+        )
+    terms = tuple(_labels(text, ndim, k) for k, (text, ndim) in enumerate(zip(texts, ndims)))
+    everything = [label for labels in terms for label in labels]
+    dots = tuple(sorted({label for label in everything if isinstance(label, int)}))
+    if not arrow:
+        letters = [label for label in everything if isinstance(label, str)]
+        return terms, (*dots, *sorted(label for label in letters if letters.count(label) == 1))
+    wanted: list[Any] = []
+    for label in _letters(right, "the output"):
+        if label == "...":
+            wanted += dots
+        elif label in wanted:
+            raise RuntimeError(f"einsum(): output subscript {label} appears more than once in the output")
+        elif label not in everything:
+            raise RuntimeError(
+                f"einsum(): output subscript {label} does not appear in the equation for any input operand"
+            )
+        else:
+            wanted.append(label)
+    return terms, tuple(wanted)
+
+
+def _labels(text: str, ndim: int, which: int) -> Labels:
+    """The labels of operand number `which`; those of its ellipsis count from the right, so that they broadcast."""
+    letters = _letters(text, f"operand {which}")
+    hidden = ndim - len([label for label in letters if label != "..."])
+    if hidden < 0 or (hidden > 0 and "..." not in letters):
+        raise RuntimeError(
+            f"einsum(): the number of subscripts in the equation ({len(letters)}) does not match the number of "
+            f"dimensions ({ndim}) for operand {which}"
+        )
+    labels: list[Any] = []
+    for label in letters:
+        labels += range(-hidden, 0) if label == "..." else [label]
+    return tuple(labels)
+
+
+def _letters(text: str, where: str) -> list[str]:
+    """The labels in `text`, with "..." as one of them."""
+    before, dots, after = text.partition("...")
+    for letter in before + after:
+        if not (letter.isascii() and letter.isalpha()):
+            raise RuntimeError(
+                f"einsum(): invalid subscript given for {where}: {text!r}; subscripts are letters in [a-zA-Z] and one "
+                "'...'"
+            )
+    return [*before, *([dots] if dots else []), *after]
+
+
+def _from_sublists(args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """The equation and operands meant by `x, [0, 1], y, [1, 2]` and perhaps a list for the output."""
+    operands, lists = args[0::2], args[1::2]
+    output = "->" + _as_letters(operands[-1]) if len(args) % 2 else ""
+    operands = operands[:-1] if output else operands
+    return ",".join(map(_as_letters, lists)) + output, operands
+
+
+def _as_letters(sublist: Iterable[Any]) -> str:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    text = ""
+    for label in sublist:
+        if label is not Ellipsis and not 0 <= label < len(letters):
+            raise ValueError(f"einsum(): a subscript must be an int in [0, {len(letters)}) or Ellipsis, got {label}")
+        text += "..." if label is Ellipsis else letters[label]
+    return text
+
+
+# ------------------------------------------------------------------------------------------- what is said with it
+
+
+def tensordot(a: Any, b: Any, dims: Any = 2, out: Tensor | None = None) -> Any:
+    """Sums of products over dimensions of both: the last `dims` of `a` with the first of `b`, or two lists of dims.
+
+    RuntimeError if the dimensions paired differ in number or size.
+    """
+    if isinstance(dims, int):
+        if dims < 0 or dims > min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims >= 0 and at most {min(a.ndim, b.ndim)}, but got dims={dims}")
+        pairs: Any = (range(a.ndim - dims, a.ndim), range(dims))
+    else:
+        pairs = tuple([d] if isinstance(d, int) else list(d) for d in dims)
+    a_dims = [normalize_dim(d, a.ndim) for d in pairs[0]]
+    b_dims = [normalize_dim(d, b.ndim) for d in pairs[1]]
+    if len(a_dims) != len(b_dims):
+        raise RuntimeError(f"both dimension lists should have same length, got {a_dims} and {b_dims}")
+    for i, j in zip(a_dims, b_dims):
+        if a.shape[i] != b.shape[j]:
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size "
+                f"{b.shape[j]} in dim {j}"
+            )
+    a_labels = tuple(range(a.ndim))
+    b_labels = tuple(a_dims[b_dims.index(j)] if j in b_dims else a.ndim + j for j in range(b.ndim))
+    wanted = tuple(d for d in (*a_labels, *b_labels) if d not in a_dims)
+    result = contract(a, b, x_labels=a_labels, y_labels=b_labels, wanted=wanted)
+    return result if out is None else into(out, result, "tensordot")
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """`x1 @ weight[k] @ x2 + bias[k]` for each k: (..., in1), (..., in2), (out, in1, in2), (out,) to (..., out)."""
+    if tuple(input1.shape[:-1]) != tuple(input2.shape[:-1]):
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
+        )
+    for name, x, size in (("input1", input1, weight.shape[1]), ("input2", input2, weight.shape[2])):
+        if x.shape[-1] != size:
+            raise RuntimeError(
+                f"bilinear(): {name} size does not match weight size: got {x.shape[-1]} but expected {size}"
+            )
+    result = einsum("...i,kij,...j->...k", input1, weight, input2)
+    return result if bias is None else result + bias
+
+
+def trace(input: Any) -> Any:
+    """The sum of the diagonal of a matrix. RuntimeError unless `input` has two dimensions."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    return _trace(input)
+
+
+@op(name="trace")
+def _trace(x: Any) -> Any:
+    if x.dtype.kind in "biu":
+        return np.asarray(np.trace(x, dtype=np.int64))
+    return np.asarray(np.trace(x, dtype=np.float32 if x.dtype in LOW_PRECISION else None)).astype(x.dtype, copy=False)
+
+
+@op
+def fill_diagonal(g: Any, *, shape: tuple[int, ...]) -> Any:
+    """The adjoint of the trace: the scalar `g` on the diagonal of a matrix of zeros."""
+    return g * np.eye(*shape, dtype=g.dtype, like=np.asanyarray(g))
+
+
+_trace.defvjp(x=lambda g, x_shape: fill_diagonal(g, shape=x_shape))
+fill_diagonal.defvjp(g=lambda g: _trace(g))
