@@ -29,6 +29,7 @@ class Module(StateMixin):
     _forward_pre_hooks: _Hooks
     _backward_hooks: _Hooks
     _backward_pre_hooks: _Hooks
+    _state_dict_pre_hooks: _Hooks
     _state_dict_hooks: _Hooks
     _load_state_dict_pre_hooks: _Hooks
     _load_state_dict_post_hooks: _Hooks
@@ -51,6 +52,7 @@ class Module(StateMixin):
             "_forward_pre_hooks",
             "_backward_hooks",
             "_backward_pre_hooks",
+            "_state_dict_pre_hooks",
             "_state_dict_hooks",
             "_load_state_dict_pre_hooks",
             "_load_state_dict_post_hooks",
@@ -79,16 +81,16 @@ class Module(StateMixin):
         if isinstance(value, Parameter):
             self._make_way(name, "_parameters", "parameters")
             self.register_parameter(name, value)
+        elif name in state.get("_parameters", ()):
+            self._replace("_parameters", name, value, "parameter", "gpugrad.nn.Parameter")
         elif isinstance(value, Module):
             self._make_way(name, "_modules", "module")
             self._modules[name] = value
+        elif name in state.get("_modules", ()):
+            self._replace("_modules", name, value, "child module", "gpugrad.nn.Module")
         elif isinstance(value, Buffer):
             self._make_way(name, "_buffers", "buffer")
             self.register_buffer(name, value, value.persistent)
-        elif name in state.get("_parameters", ()):
-            self._replace("_parameters", name, value, "parameter", "gpugrad.nn.Parameter")
-        elif name in state.get("_modules", ()):
-            self._replace("_modules", name, value, "child module", "gpugrad.nn.Module")
         elif name in state.get("_buffers", ()):
             if isinstance(value, Tensor):
                 self._buffers[name] = value
@@ -107,6 +109,8 @@ class Module(StateMixin):
         """Drop what is known under `name` in any other table, so that it can become something of another kind."""
         if table not in self.__dict__:
             raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        if table != "_modules" and hasattr(type(self), name):
+            raise KeyError(f"attribute '{name}' already exists")
         self.__dict__.pop(name, None)
         for other in _TABLES:
             if other != table:
@@ -133,7 +137,8 @@ class Module(StateMixin):
         if not isinstance(name, str):
             raise TypeError(f"{what} name should be a string. Got {type_name(name)}")
         if "." in name:
-            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
+            got = f", got: {name}" if what == "module" else ""
+            raise KeyError(f'{what} name can\'t contain "."{got}')
         if name == "":
             raise KeyError(f'{what} name can\'t be empty string ""')
         if hasattr(self, name) and name not in self.__dict__[table]:

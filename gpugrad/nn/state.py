@@ -53,6 +53,8 @@ class StateMixin:
         """Parameters and persistent buffers by dotted name, detached (unless `keep_vars`) but not copied."""
         if destination is None:
             destination = args[0] if args else OrderedDict()
+        for hook in self._state_dict_pre_hooks.values():
+            hook(self, prefix, keep_vars)
         for name, t in self._own_state():
             destination[prefix + name] = t if keep_vars else t.detach()
         if type(self).get_extra_state is not StateMixin.get_extra_state:
@@ -64,6 +66,10 @@ class StateMixin:
             result = hook(self, destination, prefix, {})
             destination = destination if result is None else result
         return destination
+
+    def register_state_dict_pre_hook(self: Any, hook: Any) -> RemovableHandle:
+        """`hook(module, prefix, keep_vars)` before `state_dict`."""
+        return add_hook(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self: Any, hook: Any) -> RemovableHandle:
         """`hook(module, state_dict, prefix, local_metadata)` after `state_dict`."""

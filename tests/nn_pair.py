@@ -1,0 +1,54 @@
+"""One text run with gpugrad and with PyTorch: what comes of it, a value or an error, must be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import gpugrad
+
+Case = Callable[[Any], Any]
+
+
+def plain(value: Any) -> Any:
+    """`value` with tensors as (dtype, shape, values), and with our library's name for PyTorch's."""
+    if hasattr(value, "requires_grad") and hasattr(value, "tolist"):
+        return "tensor", plain(str(value.dtype)), tuple(value.shape), value.tolist()
+    if isinstance(value, Mapping):
+        return [(key, plain(item)) for key, item in value.items()]
+    if isinstance(value, str):
+        return value.replace("torch", "gpugrad")
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return plain(repr(value))
+
+
+def outcome(case: Case, library: ModuleType) -> Any:
+    """What `case` returns when it is given `library`, or the error that it raises."""
+    try:
+        return plain(case(library))
+    except Exception as error:
+        return type(error).__name__, plain(str(error))
+
+
+def assert_same(case: Case, torch: ModuleType) -> Any:
+    """`case` has the same outcome in both libraries; returns it."""
+    ours, expected = outcome(case, gpugrad), outcome(case, torch)
+    assert ours == expected, f"gpugrad: {ours}; PyTorch: {expected}"
+    return expected
+
+
+def assert_error(case: Case, torch: ModuleType, error: type[Exception]) -> None:
+    """`case` raises the same error, of class `error` and with the same text, in both libraries."""
+    assert assert_same(case, torch)[0] == error.__name__
+
+
+def values(library: ModuleType, *shape: int, seed: int = 0, requires_grad: bool = False) -> Any:
+    """A tensor of the given shape, the same in both libraries."""
+    array = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    return library.tensor(array.tolist(), dtype=library.float32).reshape(shape).requires_grad_(requires_grad)
