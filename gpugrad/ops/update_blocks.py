@@ -1,0 +1,227 @@
+"""Elementwise in-place updates of many arrays, in few passes and within the cache: what optimizers run on the CPU.
+
+Small arrays of one dtype are gathered into one flat array, updated together and scattered back, so that a network of
+tiny layers costs a dozen NumPy calls and not a dozen per parameter; states that `zeros_beside` made already lie side by
+side and need no copy. Large arrays are updated block by block, so that the intermediate results of a formula stay in
+the cache. Half precision is computed in float32 and rounded once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import LOW_PRECISION
+from ..fp_errors import SILENT, quiet, restore
+
+BLOCK = 2**14  # elements of a block: the five to seven arrays of a formula then fit a core's second-level cache
+SMALL = 2**12  # elements up to which a copy costs less than the calls it saves
+SCRATCHES = 3  # scratch arrays that a formula may use
+
+
+def zeros_beside(arrays: Sequence[Any], fill: float = 0.0) -> list[Any]:
+    """An array of `fill` like each of `arrays`; the small ones of one dtype share one stretch of memory, in order."""
+    out: list[Any] = [None] * len(arrays)
+    for members in _together(arrays, [0.0] * len(arrays)):
+        if len(members) == 1:
+            out[members[0]] = np.full_like(arrays[members[0]], fill)
+            continue
+        like = arrays[members[0]]
+        flat = np.full(sum(arrays[i].size for i in members), fill, like.dtype, like=like)
+        for i, part in zip(members, _split(flat, [arrays[i].shape for i in members])):
+            out[i] = part
+    return out
+
+
+def steps_beside(count: int, like: Any) -> list[Any]:
+    """`count` 0-d float32 zeros that share one stretch of memory."""
+    return _split(np.zeros(count, np.float32, like=like), [()] * count)
+
+
+class Workspace:
+    """What the updates of one list of parameters keep between steps: which arrays go together, and scratch memory."""
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+        self._relative: list[float] = []
+        self._units: list[_Together | _Alone] = []
+        self._steps: list[Any] = []
+        self._all_steps: Any = None
+        self._scratch: dict[Any, list[Any]] = {}
+
+    def advance(self, steps: list[Any]) -> list[float]:
+        """Add 1 to every step count (0-d arrays); returns them as numbers."""
+        if len(steps) != len(self._steps) or not all(map(is_, steps, self._steps)):
+            self._steps, self._all_steps = steps, _side_by_side(steps)
+        if self._all_steps is not None:
+            self._all_steps += 1
+            return self._all_steps.tolist()
+        for step in steps:
+            step += 1
+        return [step.item() for step in steps]
+
+    def update(
+        self,
+        formula: Callable[..., None],
+        params: list[Any],
+        grads: list[Any],
+        states: Sequence[list[Any]],
+        steps: list[float] | None = None,
+    ) -> None:
+        """Call `formula(step, param, grad, *states, *scratch)` for all elements; it writes param and states in place.
+
+        It gets equally shaped parts of the arrays, which it must treat element by element, and must not write `grad`.
+        `states` has a list parallel to `params` for each kind of state; `step` is the number given for the parameter.
+        RuntimeError, with nothing written, if an array is read-only.
+        """
+        steps = steps or [0.0] * len(params)
+        relative = [step - steps[0] for step in steps]
+        kept = [*params, *chain.from_iterable(states)]
+        same = relative == self._relative and len(kept) == len(self._kept) and all(map(is_, kept, self._kept))
+        if not same:
+            self._units = self._plan(params, states, relative)
+            self._kept, self._relative = kept, relative
+        token = quiet(SILENT)
+        try:
+            for unit in self._units:
+                unit.run(formula, steps[unit.members[0]], [grads[i] for i in unit.members], self)
+        finally:
+            restore(token)
+
+    def _plan(self, params: list[Any], states: Sequence[list[Any]], relative: list[float]) -> list[Any]:
+        if not all(array.flags.writeable for array in chain(params, *states) if isinstance(array, np.ndarray)):
+            raise RuntimeError(
+                "an optimizer cannot update a read-only array, such as an expanded one; clone() it first"
+            )
+        units: list[_Together | _Alone] = []
+        for members in _together(params, relative):
+            columns = [[column[i] for i in members] for column in (params, *states)]
+            units.append(_Together(members, columns) if len(members) > 1 else _Alone(members, columns))
+        return units
+
+    def scratch(self, size: int, like: Any) -> list[Any]:
+        """Uninitialised flat arrays of at least `size` elements, of the dtype of `like`, shared by all units."""
+        found = self._scratch.get(like.dtype)
+        if found is None or found[0].size < size:
+            found = [np.empty(size, like.dtype, like=like) for _ in range(SCRATCHES)]
+            self._scratch[like.dtype] = found
+        return found
+
+
+class _Together:
+    """Small arrays of one dtype and one step count, updated as one flat array."""
+
+    def __init__(self, members: list[int], columns: list[list[Any]]) -> None:
+        self.members = members
+        first = columns[0][0]
+        total = sum(array.size for array in columns[0])
+        dtype = _compute_dtype(first)
+        beside = [_side_by_side(column) if column[0].dtype == dtype else None for column in columns]
+        self.flats = [np.empty(total, dtype, like=first) if flat is None else flat for flat in beside]
+        self.grad = np.empty(total, dtype, like=first)
+        self.gathered = [
+            (column, flat) for column, flat, is_there in zip(columns, self.flats, beside) if is_there is None
+        ]
+        shapes = [array.shape for array in columns[0]]
+        self.scattered = [pair for column, flat in self.gathered for pair in zip(column, _split(flat, shapes))]
+        self.scratches = [np.empty(total, dtype, like=first) for _ in range(SCRATCHES)]
+
+    def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
+        np.concatenate(grads, axis=None, out=self.grad, casting="unsafe")
+        for column, flat in self.gathered:
+            np.concatenate(column, axis=None, out=flat, casting="unsafe")
+        param, *states = self.flats
+        formula(step, param, self.grad, *states, *self.scratches)
+        for array, part in self.scattered:
+            array[...] = part
+
+
+class _Alone:
+    """One array, updated in blocks: of its memory if all is contiguous, else of its rows."""
+
+    def __init__(self, members: list[int], columns: list[list[Any]]) -> None:
+        self.members = members
+        self.written = [column[0] for column in columns]
+
+    def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
+        param, *states = self.written
+        arrays = [param, grads[0], *states]
+        dtype = _compute_dtype(param)
+        for parts in _blocks(arrays):
+            shape, size = parts[0].shape, parts[0].size
+            like = np.empty(0, dtype, like=param)
+            scratch = [s[:size].reshape(shape) for s in workspace.scratch(max(size, min(param.size, BLOCK)), like)]
+            if dtype == param.dtype:
+                formula(step, *parts, *scratch)
+                continue
+            wide = [part.astype(dtype) for part in parts]
+            formula(step, *wide, *scratch)
+            for k, (part, value) in enumerate(zip(parts, wide)):
+                if k != 1:  # the gradient is not written
+                    part[...] = value
+
+
+def _blocks(arrays: list[Any]) -> Iterator[list[Any]]:
+    """Equal parts of equally shaped arrays, of BLOCK elements or of as many rows as come nearest."""
+    if all(array.flags.c_contiguous for array in arrays):
+        arrays = [array.reshape(-1) for array in arrays]
+    rows = len(arrays[0])
+    height = max(1, BLOCK // max(1, math.prod(arrays[0].shape[1:])))
+    for start in range(0, rows, height):
+        yield [array[start : start + height] for array in arrays]
+
+
+def _together(arrays: Sequence[Any], relative: Sequence[float]) -> list[list[int]]:
+    """Positions in `arrays` by unit: small ones of one dtype and step go together, up to a block, the others alone."""
+    units: list[list[int]] = []
+    filling: dict[Any, tuple[list[int], int]] = {}
+    for i, array in enumerate(arrays):
+        if array.size > SMALL or not array.flags.c_contiguous:
+            units.append([i])
+            continue
+        key = (array.dtype, relative[i])
+        members, total = filling.get(key, ([], BLOCK))
+        if total + array.size > BLOCK:
+            members, total = [], 0
+            units.append(members)
+        members.append(i)
+        filling[key] = (members, total + array.size)
+    return units
+
+
+def _split(flat: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """Consecutive views of the flat array in these shapes."""
+    views, start = [], 0
+    for shape in shapes:
+        end = start + math.prod(shape)
+        views.append(flat[start:end].reshape(shape))
+        start = end
+    return views
+
+
+def _side_by_side(arrays: list[Any]) -> Any:
+    """The one flat array whose consecutive parts `arrays` are, or None."""
+    base = arrays[0].base
+    if not isinstance(base, np.ndarray) or base.ndim != 1 or base.dtype != arrays[0].dtype:
+        return None
+    origin = _address(base)
+    start = end = (_address(arrays[0]) - origin) // base.itemsize
+    for array in arrays:
+        here = array.base is base and array.flags.c_contiguous and _address(array) == origin + end * base.itemsize
+        if not here:
+            return None
+        end += array.size
+    return base[start:end]
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _compute_dtype(array: Any) -> Any:
+    return np.dtype(np.float32) if array.dtype in LOW_PRECISION else array.dtype
