@@ -21,7 +21,6 @@ class FunctionCtx:
         self._saved: tuple[Tensor | None, ...] = ()
         self._dirty: tuple[Tensor, ...] = ()
         self._non_differentiable: tuple[Tensor, ...] = ()
-        self._once = False
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Save inputs or outputs of `forward` for `backward`, which finds them in `saved_tensors`."""
@@ -63,7 +62,7 @@ class _FunctionOp:
         recording = any(isinstance(x, Tensor) for x in gs)
         given = [self._as_tensor(x, shape_dtype, ctx) for x, shape_dtype in zip(gs, like, strict=True)]
         _check_saved(ctx, *saved)
-        with enable_grad() if recording and not ctx._once else no_grad():
+        with enable_grad() if recording else no_grad():
             results = self.cls.backward(ctx, *given)
         results = results if isinstance(results, (tuple, list)) else (results,)
         if len(results) < len(ctx.needs_input_grad) or any(r is not None for r in results[len(ctx.needs_input_grad) :]):
@@ -142,16 +141,18 @@ class Function:
 
 
 def _record(cls: type[Function], ctx: _Context, args: Any, parents_of_all: Any, outputs: Any) -> Any:
-    several = isinstance(outputs, (tuple, list))
-    outs = [_fresh(t, args, ctx) for t in (outputs if several else (outputs,))]
+    listed = isinstance(outputs, (tuple, list))
+    given = outputs if listed else (outputs,)
+    outs = [_fresh(t, args, ctx) for t in given]
     found = [t for t in outs if isinstance(t, Tensor)]
     positions = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
     like = [(t._array, t._array.shape, t._array.dtype) for t in found]
-    op = _FunctionOp(cls, len(found) if several else 1)
+    several = len(found) != 1
+    op = _FunctionOp(cls, len(found))
     parents = tuple(parents_of_all[i] for i in positions)
     shapes = tuple(t._array.shape for t in found)
     dtypes = tuple(t._array.dtype for t in found)
-    ctx._saved = tuple(_saved_input(t, args, outs, outputs if several else (outputs,)) for t in ctx._saved)
+    ctx._saved = tuple(_saved_input(t, args, outs, given) for t in ctx._saved)
     versions = tuple(t._version[1] if t is not None else 0 for t in ctx._saved)
     node = Node(
         op,
@@ -165,9 +166,7 @@ def _record(cls: type[Function], ctx: _Context, args: Any, parents_of_all: Any, 
     for k, tensor in enumerate(found):
         if not any(tensor is t for t in ctx._non_differentiable):
             attach(tensor, pick(node, k) if several else node)
-    if not several:
-        return outs[0]
-    return tuple(outs)
+    return tuple(outs) if listed else outs[0]
 
 
 def _fresh(output: Any, args: Any, ctx: FunctionCtx) -> Any:
