@@ -88,8 +88,9 @@ def embedding(
 ) -> Tensor:
     """The rows of `weight` (rows, D) at the indices `input`: (*input.shape, D).
 
-    Gradients are dense, with `sparse` too. `padding_idx` gets no gradient; `max_norm` first scales down, in place, the rows that are used. IndexError for an
-    index out of range, RuntimeError for indices that are no integers or a `weight` that is no matrix.
+    Gradients are dense, with `sparse` too. `padding_idx` gets none; `max_norm` first scales down, in place, the rows
+    that are used. IndexError for an index out of range, RuntimeError for indices that are no integers or a `weight`
+    that is no matrix.
     """
     if input._array.dtype not in (np.int64, np.int32):
         raise RuntimeError(
