@@ -10,7 +10,14 @@ from .methods_reduce import ReduceMethods
 from .methods_shape import ShapeMethods
 
 
-class Methods(ShapeMethods, CreateMethods, ElementwiseMethods, LinalgMethods, RandomMethods, ReduceMethods):
+class Methods(
+    ShapeMethods,
+    CreateMethods,
+    ElementwiseMethods,
+    LinalgMethods,
+    RandomMethods,
+    ReduceMethods,
+):
     """Everything a Tensor can do; `core.Tensor` adds the state."""
 
     __slots__ = ()

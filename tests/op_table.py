@@ -67,6 +67,7 @@ class Row:
     more_dtypes: tuple[str, ...] = ()  # values only: "float16", "bfloat16", "int64", "int32", "uint8", "bool"
     grad: bool = True
     second: bool = True
+    smooth: bool = True  # False where a sample is at a kink: compared with PyTorch, not with finite differences
     view: bool = False  # the result shares memory with the first input
     like_torch: bool = True  # False where torch has no such op, or differs and the row says why
     tolerance: dict[str, float] = field(default_factory=dict)  # relative, by dtype

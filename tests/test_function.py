@@ -70,6 +70,9 @@ def test_once_differentiable() -> None:
     x = leaf(2.0)
     (g,) = gpugrad.autograd.grad(Once.apply(x).sum(), x, create_graph=True)
     assert g.tolist() == [12.0]
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        g.sum().backward()
+    (g,) = gpugrad.autograd.grad(Once.apply(x), x, leaf(1.0), create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.sum().backward()
 

@@ -193,16 +193,14 @@ def _exclusive_rule(g: Any, x: Any, *, dim: int, reverse: bool) -> Any:
     parts = []
     size = x.shape[dim]
     for j in range(size):
-        before = (slice(None),) * dim
-        index = (*before, slice(j, j + 1))
         mask = np.arange(size).reshape((size,) + (1,) * (x.ndim - dim - 1)) == j
         without = exclusive_cumprod(choose(mask, 1.0, x), dim=dim, reverse=reverse)
         later = np.arange(size) < j if reverse else np.arange(size) > j
         weights = later.reshape((size,) + (1,) * (x.ndim - dim - 1))
-        parts.append((index, sum_over(choose(weights, g * without, 0.0), dim=(dim,), keepdim=True)))
-    from .join import cat
+        parts.append(sum_over(choose(weights, g * without, 0.0), dim=(dim,), keepdim=True))
+    from .join import _cat
 
-    return cat([part for _, part in parts], dim) if parts else g * 0
+    return _cat(*parts, dim=dim) if parts else g * 0
 
 
 exclusive_cumprod.defvjp(x=_exclusive_rule)
