@@ -11,7 +11,6 @@ from typing import Any
 from ..core import Tensor
 from ..inplace import update
 from ..ops import activation as _activation
-from ..ops import softmax as _softmax
 from ..ops import unary as _unary
 from ..ops.activation import glu as glu
 from ..ops.activation import hardshrink as hardshrink
@@ -29,10 +28,13 @@ from ..ops.dropout import *
 from ..ops.embedding import *
 from ..ops.loss import *
 from ..ops.matmul import linear as linear
-from ..ops.norm import *
+from ..ops.normalization import *
 from ..ops.pad import *
 from ..ops.pool import *
 from ..ops.resample import *
+from ..ops.softmax import log_softmax as _log_softmax
+from ..ops.softmax import softmax as _softmax
+from ..ops.softmax import softmin as _softmin
 
 sigmoid, tanh = _unary.sigmoid, _unary.tanh
 
@@ -160,14 +162,14 @@ def _implicit_dim(name: str, dim: int | None, ndim: int) -> int:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """`exp(input)` scaled to sum to 1 along `dim`."""
-    return _softmax.softmax(input, _implicit_dim("softmax", dim, input.ndim), dtype)
+    return _softmax(input, _implicit_dim("softmax", dim, input.ndim), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`."""
-    return _softmax.log_softmax(input, _implicit_dim("log_softmax", dim, input.ndim), dtype)
+    return _log_softmax(input, _implicit_dim("log_softmax", dim, input.ndim), dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """The softmax of `-input`."""
-    return _softmax.softmin(input, _implicit_dim("softmin", dim, input.ndim), dtype)
+    return _softmin(input, _implicit_dim("softmin", dim, input.ndim), dtype)

@@ -7,6 +7,7 @@ transposed matrix times the cotangent.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -173,20 +174,29 @@ def interpolate(
     return input
 
 
+def _warn_of_old_name(name: str) -> None:
+    warnings.warn(
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", UserWarning, stacklevel=3
+    )
+
+
 def upsample(
     input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Any:
-    """`interpolate` under its old name."""
+    """`interpolate` under its old name. Warns."""
+    _warn_of_old_name("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
-    """`interpolate(mode="nearest")` under its old name."""
+    """`interpolate(mode="nearest")` under its old name. Warns."""
+    _warn_of_old_name("upsample_nearest")
     return interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
-    """`interpolate(mode="bilinear", align_corners=True)` under its old name."""
+    """`interpolate(mode="bilinear", align_corners=True)` under its old name. Warns."""
+    _warn_of_old_name("upsample_bilinear")
     return interpolate(input, size, scale_factor, "bilinear", True)
 
 

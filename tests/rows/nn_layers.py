@@ -10,7 +10,7 @@ from rows.nn_loss import LOW, row
 
 
 def by_running_statistics(m: Any, x: Any, mean: Any, variance: Any, weight: Any, bias: Any) -> Any:
-    return m.nn.functional.batch_norm(x, mean.detach(), variance.detach(), weight, bias)
+    return m.nn.functional.batch_norm(x, mean.to(x.dtype), variance.to(x.dtype), weight, bias)
 
 
 def in_training(m: Any, x: Any, *affine: Any) -> Any:
@@ -22,6 +22,11 @@ def moving_statistics(m: Any, x: Any, mean: Any, variance: Any) -> Any:
     m.nn.functional.batch_norm(x.detach(), mean, variance, training=True, momentum=0.3)
     m.nn.functional.instance_norm(x.detach(), mean, variance, momentum=0.2)
     return mean, variance
+
+
+def statistics(channels: int) -> tuple[Arr, Arr]:
+    """A mean and a variance, in integers, which have no gradient."""
+    return arr(channels, dtype="int64", low=-2, high=3), arr(channels, dtype="int64", low=1, high=5)
 
 
 def indices(*shape: int, high: int) -> Arr:
@@ -44,7 +49,7 @@ ROWS = [
     Row(
         "batch_norm_by_running_statistics",
         by_running_statistics,
-        [(arr(3, 4), arr(4), arr(4, low=0.5), arr(4), arr(4)), (arr(2, 3, 4), arr(3), arr(3, low=0.5), arr(3), arr(3))],
+        [(arr(3, 4), *statistics(4), arr(4), arr(4)), (arr(2, 3, 4), *statistics(3), arr(3), arr(3))],
     ),
     Row("batch_norm_moving_statistics", moving_statistics, [(arr(2, 3, 4), arr(3), arr(3, low=0.5))], grad=False),
     row("group_norm", (arr(2, 4, 3),), (arr(3, 6),), params={"num_groups": 2}),
@@ -66,8 +71,8 @@ ROWS = [
         (indices(0, high=5), arr(5, 2)),
         more_dtypes=LOW,
     ),
-    row("embedding", (indices(3, 4, high=5), arr(5, 3)), params={"padding_idx": -4}),
-    row("embedding", (indices(3, 4, high=5), arr(5, 3)), params={"scale_grad_by_freq": True}, second=False),
+    row("embedding", (indices(3, 4, high=5), arr(5, 3)), params={"padding_idx": -4}, grad=False),
+    row("embedding", (indices(3, 4, high=5), arr(5, 3)), params={"scale_grad_by_freq": True}, grad=False),
     row("one_hot", (indices(3, 4, high=5),), (indices(high=5),), grad=False),
     row("one_hot", (indices(3, 4, high=5),), (indices(0, high=5),), params={"num_classes": 7}, grad=False),
     row(

@@ -25,13 +25,14 @@ def classes(*shape: int, high: int = 3) -> Arr:
 
 
 def weighted(name: str, params: dict[str, Any], m: Any, input: Any, target: Any, weight: Any) -> Any:
-    return getattr(m.nn.functional, name)(input, target, weight.detach(), **params)
+    return getattr(m.nn.functional, name)(input, target, weight.to(input.dtype), **params)
 
 
 def after_log_softmax(params: dict[str, Any], m: Any, input: Any, target: Any) -> Any:
     return m.nn.functional.nll_loss(m.nn.functional.log_softmax(input, 1), target, **params)
 
 
+WEIGHTS = arr(3, dtype="int64", values=(1, 2, 5))  # integers have no gradient; the calls convert them
 SCORES = (
     (arr(4, 3), classes(4)),
     (arr(3), classes()),
@@ -40,17 +41,18 @@ SCORES = (
 )
 SOME_IGNORED = (arr(5, 3), arr(5, dtype="int64", values=(0, -100, 2, 1, -100)))
 ALL_IGNORED = (arr(2, 3), arr(2, dtype="int64", values=(-100,)))
-WEIGHTED = (arr(4, 3), classes(4), arr(3, low=0.5, high=2))
-POSITIVE_WEIGHTED = (arr(2, 3, 4), classes(2, 4), arr(3, low=0.5, high=2))
+WEIGHTED = (arr(4, 3), classes(4), WEIGHTS)
+WEIGHTED_PIXELS = (arr(2, 3, 4), classes(2, 4), WEIGHTS)
 PAIR = (arr(3, 4), arr(3, 4))
 PAIRS = (PAIR, (arr(), arr()), (arr(2, 1, 3), arr(2, 1, 3)))
 PROBABILITIES = (arr(3, 4, low=0.05, high=0.95), arr(3, 4, low=0, high=1))
-SIGNS = arr(3, 4, dtype="float64", values=(1.0, -1.0, -1.0, 1.0, 1.0))
+FOUR_WEIGHTS = arr(4, dtype="int64", values=(1, 2, 3, 5))
+SIGNS = arr(3, 4, dtype="int64", values=(1, -1, -1, 1, 1))
 
 
 def constant_target(name: str, params: dict[str, Any], m: Any, *inputs: Any) -> Any:
     """Targets for which PyTorch has no gradient."""
-    return getattr(m.nn.functional, name)(*inputs[:-1], inputs[-1].detach().to(inputs[0].dtype), **params)
+    return getattr(m.nn.functional, name)(*inputs[:-1], inputs[-1].to(inputs[0].dtype), **params)
 
 
 def signed(name: str, *inputs: Arr, target: Arr = SIGNS, **params: Any) -> Row:
@@ -90,7 +92,7 @@ ROWS = [
         Row(
             f"cross_entropy_weighted_{r}_{s}",
             partial(weighted, "cross_entropy", {"reduction": r, "label_smoothing": s}),
-            [WEIGHTED, POSITIVE_WEIGHTED],
+            [WEIGHTED, WEIGHTED_PIXELS],
         )
         for r in ("none", "mean")
         for s in (0.0, 0.2)
@@ -107,7 +109,7 @@ ROWS = [
         for r, s in (("none", 0.0), ("mean", 0.2), ("sum", 0.0))
     ],
     *[row("nll_loss", *SCORES, SOME_IGNORED, params={"reduction": r}) for r in ("none", "sum", "mean")],
-    Row("nll_loss_weighted", partial(weighted, "nll_loss", {}), [WEIGHTED, POSITIVE_WEIGHTED]),
+    Row("nll_loss_weighted", partial(weighted, "nll_loss", {}), [WEIGHTED, WEIGHTED_PIXELS]),
     Row("nll_loss_of_log_softmax", partial(after_log_softmax, {}), [SCORES[0], SCORES[2]]),
     *[
         row(name, *PAIRS, params={"reduction": r})
@@ -119,7 +121,9 @@ ROWS = [
     row("huber_loss", PAIR, params={"delta": 0.5}),
     row("huber_loss", (*PAIR,), params={"reduction": "sum", "delta": 2.0}),
     *[row("binary_cross_entropy", PROBABILITIES, params={"reduction": r}) for r in ("none", "mean")],
-    row("binary_cross_entropy", (*PROBABILITIES, arr(4, low=0.5)), label="binary_cross_entropy_weighted"),
+    Row(
+        "binary_cross_entropy_weighted", partial(weighted, "binary_cross_entropy", {}), [(*PROBABILITIES, FOUR_WEIGHTS)]
+    ),
     row(
         "binary_cross_entropy",
         (arr(2, values=(0.0, 1.0)), arr(2, values=(1.0, 0.0))),
@@ -138,8 +142,8 @@ ROWS = [
     ],
     Row(
         "binary_cross_entropy_with_logits_pos_weight",
-        lambda m, x, y, w: m.nn.functional.binary_cross_entropy_with_logits(x, y, pos_weight=w.detach()),
-        [(*PAIR, arr(4, low=0.5))],
+        lambda m, x, y, w: m.nn.functional.binary_cross_entropy_with_logits(x, y, pos_weight=w.to(x.dtype)),
+        [(*PAIR, FOUR_WEIGHTS)],
     ),
     *[row("kl_div", PROBABILITIES, params={"reduction": r}) for r in ("none", "sum", "batchmean")],
     row("kl_div", PAIR, params={"reduction": "sum", "log_target": True}),
@@ -153,9 +157,7 @@ ROWS = [
     signed("hinge_embedding_loss", arr(3, 4), margin=1.5),
     signed("margin_ranking_loss", arr(3, 4), arr(3, 4), margin=0.3),
     signed("multilabel_soft_margin_loss", arr(3, 4)),
-    signed(
-        "cosine_embedding_loss", arr(5, 4), arr(5, 4), target=arr(5, dtype="float64", values=(1.0, -1.0)), margin=0.1
-    ),
+    signed("cosine_embedding_loss", arr(5, 4), arr(5, 4), target=arr(5, dtype="int64", values=(1, -1)), margin=0.1),
     row("triplet_margin_loss", (arr(3, 4), arr(3, 4), arr(3, 4))),
     row("triplet_margin_loss", (arr(3, 4), arr(3, 4), arr(3, 4)), params={"p": 1, "swap": True, "reduction": "none"}),
     row("triplet_margin_with_distance_loss", (arr(3, 4), arr(3, 4), arr(3, 4)), params={"margin": 2.0}),
