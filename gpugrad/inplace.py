@@ -8,6 +8,7 @@ by earlier nodes is found changed when the walk gets there, and that is an error
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def check_writable(tensor: Tensor, name: str) -> None:
             "gpugrad.no_grad(), or work on x.clone()."
         )
     if tensor._base is not None:
-        root, steps = lineage(tensor)
+        root, _ = lineage(tensor)
         if root._requires_grad and root._node is None:
             raise RuntimeError(
                 f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation. Write "
@@ -116,7 +117,7 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
     want, have = as_dtype(array.dtype), as_dtype(value._array.dtype)
     if have.category > want.category:
         raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
-    _check_memory(tensor, name)
+    check_memory(tensor, name)
     if have is not want:
         value = cast(value, want.numpy)
     recorded = state.grad and (tensor._requires_grad or value._requires_grad)
@@ -135,7 +136,8 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
         resync(tensor)
 
 
-def _check_memory(tensor: Tensor, name: str) -> None:
+def check_memory(tensor: Tensor, name: str) -> None:
+    """RuntimeError if elements of `tensor` share memory, or it may not be written."""
     flags = getattr(tensor._array, "flags", None)
     if flags is not None and not getattr(flags, "writeable", True):
         raise RuntimeError(
@@ -158,10 +160,19 @@ def _lineage_for_writing(tensor: Tensor, name: str) -> Any:
     return root, steps
 
 
+@functools.cache
+def _ready_view_write() -> Op:
+    """`VIEW_WRITE` with its rules read: it is only ever a node of the tape, so no first call does that."""
+    from .callpath import specialise  # at call time: it imports this module
+
+    specialise(VIEW_WRITE)
+    return VIEW_WRITE
+
+
 def _write_through(root: Tensor, steps: Any, value: Tensor) -> None:
     """Put "the old root with `value` at `steps`" in the root's place on the tape."""
     parents = tuple((t._node or t) if t._requires_grad else None for t in (root, value))
-    attach(root, Node(VIEW_WRITE, parents, (), (), (steps,), root._array.shape, root._array.dtype))
+    attach(root, Node(_ready_view_write(), parents, (), (), (steps,), root._array.shape, root._array.dtype))
 
 
 def _protect(node: Node | None, cell: list[int], since: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
+from .methods_index import IndexMethods
 from .methods_linalg import LinalgMethods
 from .methods_random import RandomMethods
 from .methods_reduce import ReduceMethods
@@ -14,6 +15,7 @@ class Methods(
     ShapeMethods,
     CreateMethods,
     ElementwiseMethods,
+    IndexMethods,
     LinalgMethods,
     RandomMethods,
     ReduceMethods,

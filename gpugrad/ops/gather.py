@@ -1,0 +1,531 @@
+"""Reading and writing along one dimension by index: gather and scatter, `index_*`, `masked_*`, `take`, embedding.
+
+`gather` and `scatter` have an index for every element; they are declared as adjoint pairs here. `index_*` have one for
+every slice; they come down to the ops on places of `index.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor, wrap
+from ..dtypes import FLOATING, FLOATS, INTEGER, as_dtype, scalar_dtype
+from ..inplace import into
+from ..op import op
+from .cast import cast
+from .compare import choose
+from .dims import normalize_dim
+from .index import add_at_places, add_rows, in_range, read_mask, read_places, write_places
+from .reduce import sum_to
+from .shape import broadcast_shapes, expand, part, reshape
+
+__all__ = [
+    "gather",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_select",
+    "masked_fill",
+    "masked_scatter",
+    "masked_select",
+    "put",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "take",
+    "take_along_dim",
+]
+
+# ---- an index for every element ----
+
+
+def _flat_places(shape: tuple[int, ...], index: Any, dim: int) -> Any:
+    """Where in a contiguous array of `shape` the elements lie that `index` names along `dim`."""
+    index = index.astype(np.int64, copy=False)
+    flat: Any = 0
+    step = 1
+    for d in reversed(range(len(shape))):
+        along = index if d == dim else np.arange(index.shape[d]).reshape((-1,) + (1,) * (index.ndim - d - 1))
+        flat = flat + along * step
+        step *= shape[d]
+    return flat
+
+
+@op(name="gather")
+def _gather(x: Any, index: Any, *, dim: int) -> Any:
+    return x.reshape(-1)[_flat_places(x.shape, index, dim)]
+
+
+@op(name="scatter_add")
+def _scatter_add(x: Any, src: Any, index: Any, *, dim: int) -> Any:
+    return _scattered_sum(x.copy("C"), src, index, dim)
+
+
+@op
+def scatter_among_zeros(g: Any, index: Any, *, shape: tuple[int, ...], dim: int) -> Any:
+    """Zeros of `shape` with `g` added where `index` says: the adjoint of `gather`."""
+    return _scattered_sum(np.zeros_like(g, shape=shape, order="C"), g, index, dim)
+
+
+def _scattered_sum(out: Any, src: Any, index: Any, dim: int) -> Any:
+    add_rows(out.reshape(-1, 1), _flat_places(out.shape, index, dim).reshape(-1), src.reshape(-1, 1))
+    return out
+
+
+@op(name="scatter")
+def _scatter(x: Any, src: Any, index: Any, *, dim: int) -> Any:
+    out = x.copy("C")
+    out.reshape(-1)[_flat_places(x.shape, index, dim)] = src
+    return out
+
+
+@op(name="scatter_value")
+def _scatter_value(x: Any, index: Any, *, dim: int, value: Any) -> Any:
+    out = x.copy("C")
+    out.reshape(-1)[_flat_places(x.shape, index, dim)] = value
+    return out
+
+
+_gather.defvjp(x=lambda g, x_shape, index, *, dim: scatter_among_zeros(g, index, shape=x_shape, dim=dim))
+scatter_among_zeros.defvjp(g=lambda g, index, *, dim: _gather(g, index, dim=dim))
+_scatter_add.defvjp(x=lambda g: g, src=lambda g, index, *, dim: _gather(g, index, dim=dim))
+_scatter.defvjp(
+    x=lambda g, index, *, dim: _scatter_value(g, index, dim=dim, value=0),
+    src=lambda g, index, *, dim: _gather(g, index, dim=dim),
+)
+_scatter_value.defvjp(x=lambda g, index, *, dim: _scatter_value(g, index, dim=dim, value=0))
+
+
+def _checked(input: Tensor, dim: int, index: Tensor, name: str, what: str) -> tuple[Tensor, int, Tensor]:
+    """`input` and `index` with at least one dimension, and `dim`; RuntimeError if they do not go together."""
+    if index._array.dtype not in (np.int64, np.int32):
+        raise RuntimeError(
+            f"{name}(): Expected dtype int32/int64 for index, got {as_dtype(index._array.dtype)}; convert it with .long()"
+        )
+    dim = normalize_dim(dim, input._array.ndim)
+    input, index = (reshape(x, (1,)) if x._array.ndim == 0 else x for x in (input, index))
+    if index._array.ndim != input._array.ndim and index._array.size:
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
+    places, size = index._array, input._array.shape[dim]
+    if places.size:
+        low, high = int(places.min()), int(places.max())
+        if low < 0 or high >= size:
+            raise RuntimeError(
+                f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {size}"
+            )
+    return input, dim, index
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
+    """`out[i][j] = input[index[i][j]][j]` for dim 0, and so on; the shape is that of `index`.
+
+    `index` is int64 and no larger than `input` in the other dimensions; RuntimeError otherwise, or out of range.
+    """
+    shape = index._array.shape
+    x, dim, places = _checked(input, dim, index, "gather", "input")
+    have, want = x._array.shape, places._array.shape
+    if places._array.size and any(w > h for d, (h, w) in enumerate(zip(have, want)) if d != dim):
+        wrong = next(d for d, (h, w) in enumerate(zip(have, want)) if d != dim and w > h)
+        raise RuntimeError(
+            f"Size does not match at dimension {wrong} expected index {list(want)} to be no larger than self "
+            f"{list(have)} apart from dimension {dim}"
+        )
+    result = _gather(x, places, dim=dim) if places._array.size else part(x, (slice(0, 0),) * x.ndim)
+    result = result if result._array.shape == shape else reshape(result, shape)
+    return result if out is None else into(out, result, "gather")
+
+
+def _scatter_args(input: Tensor, dim: int, index: Tensor, src: Any, name: str) -> tuple[Tensor, int, Tensor, Any]:
+    """The checked arguments of a scatter; a tensor `src` is narrowed to the shape of `index`."""
+    x, dim, places = _checked(input, dim, index, name, "self")
+    if not isinstance(src, Tensor):
+        return x, dim, places, src
+    if src._array.dtype is not x._array.dtype:
+        raise RuntimeError(
+            f"{name}(): Expected self.dtype to be equal to src.dtype, got {as_dtype(x._array.dtype)} and "
+            f"{as_dtype(src._array.dtype)}"
+        )
+    src = reshape(src, (1,)) if src._array.ndim == 0 else src
+    have, want, given = x._array.shape, places._array.shape, src._array.shape
+    if places._array.size and src._array.ndim != places._array.ndim:
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+    if any(w > s or (w > h and d != dim) for d, (h, w, s) in enumerate(zip(have, want, given))) and places._array.size:
+        raise RuntimeError(
+            f"Expected index {list(want)} to be no larger than self {list(have)} apart from dimension {dim} and to be no "
+            f"larger size than src {list(given)}"
+        )
+    return x, dim, places, src if given == want else part(src, tuple([slice(0, n) for n in want]))
+
+
+def scatter(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A copy of `input` with `src` (a tensor or a number) written where `index` says along `dim`; see `gather`.
+
+    `reduce` "add" or "multiply" combines instead. Where two go to one place, the last in memory order is kept.
+    """
+    src = value if src is None else src
+    if reduce is not None:
+        result = _scatter_combine(input, dim, index, src, reduce)
+        return result if out is None else into(out, result, "scatter")
+    x, dim, places, src = _scatter_args(input, dim, index, src, "scatter")
+    if places._array.size == 0:
+        result = x.clone()
+    elif isinstance(src, Tensor):
+        result = _scatter(x, src, places, dim=dim)
+    else:
+        result = _scatter_value(x, places, dim=dim, value=src)
+    result = result if result._array.ndim == input._array.ndim else reshape(result, ())
+    return result if out is None else into(out, result, "scatter")
+
+
+def _scatter_combine(input: Tensor, dim: int, index: Tensor, src: Any, reduce: str) -> Tensor:
+    names = {"add": "sum", "multiply": "prod"}
+    if reduce not in names:
+        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}.")
+    if not isinstance(src, Tensor):
+        src = wrap(np.full(index._array.shape, src, input._array.dtype))
+    return scatter_reduce(input, dim, index, src, names[reduce])
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """A copy of `input` with `src` added where `index` says along `dim`; see `gather`."""
+    x, dim, places, src = _scatter_args(input, dim, index, src, "scatter_add")
+    result = _scatter_add(x, src, places, dim=dim) if places._array.size else x.clone()
+    result = result if result._array.ndim == input._array.ndim else reshape(result, ())
+    return result if out is None else into(out, result, "scatter_add")
+
+
+# ---- reduced by place ----
+
+
+@op(name="scatter_prod")
+def _scatter_prod(x: Any, src: Any, index: Any, *, dim: int) -> Any:
+    out = x.copy("C")
+    np.multiply.at(out.reshape(-1), _flat_places(x.shape, index, dim).reshape(-1), src.reshape(-1))
+    return out
+
+
+def _scatter_prod_vjp(g: Any, x: Any, src: Any, index: Any, out: Any, *, dim: int) -> tuple[Any, Any, None]:
+    """Each factor gets the product of the others: the whole by itself, or, for the only zero, that of the rest."""
+    zero_x, zero_src = x == 0, src == 0
+    ones = choose(zero_src, src * 0 + 1, src * 0)
+    zeros = _scatter_add(choose(zero_x, x * 0 + 1, x * 0), ones, index, dim=dim)  # how many zeros meet at each place
+    lone_x, lone_src = zero_x & (zeros == 1), zero_src & (_gather(zeros, index, dim=dim) == 1)
+    others = _scatter_prod(choose(lone_x, x * 0 + 1, x), choose(lone_src, src * 0 + 1, src), index, dim=dim)
+    gx = g * choose(zero_x, choose(lone_x, others, out * 0), out / choose(zero_x, x * 0 + 1, x))
+    by_zero, whole = _gather(g * others, index, dim=dim), _gather(g * out, index, dim=dim)
+    return gx, choose(zero_src, choose(lone_src, by_zero, src * 0), whole / choose(zero_src, src * 0 + 1, src)), None
+
+
+_scatter_prod.defvjp(_scatter_prod_vjp)
+
+
+@op(name="scatter_extreme")
+def _scatter_extreme(x: Any, src: Any, index: Any, *, dim: int, largest: bool) -> Any:
+    out = x.copy("C")
+    ufunc = np.maximum if largest else np.minimum
+    ufunc.at(out.reshape(-1), _flat_places(x.shape, index, dim).reshape(-1), src.reshape(-1))
+    return out
+
+
+def _scatter_extreme_vjp(g: Any, x: Any, src: Any, index: Any, out: Any, *, dim: int) -> tuple[Any, Any, None]:
+    """All that equal the extreme share its gradient."""
+    hit_x = choose(x == out, g * 0 + 1, g * 0)
+    hit_src = choose(src == _gather(out, index, dim=dim), src * 0 + 1, src * 0)
+    share = g / _scatter_add(hit_x, hit_src, index, dim=dim)
+    return hit_x * share, hit_src * _gather(share, index, dim=dim), None
+
+
+_scatter_extreme.defvjp(_scatter_extreme_vjp)
+
+
+def _start_of(reduce: str, dtype: Any) -> Any:
+    """What leaves a reduction unchanged."""
+    if reduce in ("amax", "amin"):
+        if dtype in FLOATS:
+            return -np.inf if reduce == "amax" else np.inf
+        info = np.iinfo(dtype) if dtype != np.bool_ else None
+        return (info.min if reduce == "amax" else info.max) if info else reduce == "amin"
+    return 1 if reduce == "prod" else 0
+
+
+def scatter_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A copy of `input` where all of `src` that goes to one place is reduced: "sum prod mean amax amin".
+
+    What was in that place counts too, if `include_self`. RuntimeError as for `scatter`, or for another `reduce`.
+    """
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    x, dim, places, src = _scatter_args(input, dim, index, src, "scatter_reduce")
+    if places._array.size == 0:
+        return input.clone() if out is None else into(out, input.clone(), "scatter_reduce")
+    start = x if include_self else _scatter_value(x, places, dim=dim, value=_start_of(reduce, x._array.dtype))
+    if reduce == "prod":
+        result = _scatter_prod(start, src, places, dim=dim)
+    elif reduce in ("amax", "amin"):
+        result = _scatter_extreme(start, src, places, dim=dim, largest=reduce == "amax")
+    else:
+        result = _scatter_add(start, src, places, dim=dim)
+    if reduce == "mean":
+        result = _divided(result, _counts(x, places, dim, include_self))
+    result = result if result._array.ndim == input._array.ndim else reshape(result, ())
+    return result if out is None else into(out, result, "scatter_reduce")
+
+
+def _counts(x: Tensor, places: Tensor, dim: int, include_self: bool) -> Tensor:
+    """How many numbers each mean is of, at least one."""
+    ones = wrap(np.ones_like(x._array, shape=places._array.shape))
+    before = wrap((np.ones_like if include_self else np.zeros_like)(x._array))
+    counts = _scatter_add(before, ones, places, dim=dim)
+    return wrap(np.maximum(counts._array, counts._array.dtype.type(1)))
+
+
+def _divided(total: Tensor, counts: Tensor) -> Tensor:
+    return total / counts if total._array.dtype in FLOATS else total // counts
+
+
+# ---- an index for every slice ----
+
+
+def _slice_places(
+    index: Tensor, dim: int, size: int, error: type[Exception], message: str, negative: bool = False
+) -> Tensor:
+    """The vector `index` as `places` along one dimension, (1, n); `error` if one is out of range."""
+    places = index._array.reshape(-1)
+    if places.size:
+        low, high = int(places.min()), int(places.max())
+        if low < (-size if negative else 0) or high >= size:
+            wrong = high if high >= size else low
+            raise error(message.format(wrong, dim, size))
+    return wrap(in_range(places, dim, size)[None])
+
+
+def _as_vectors(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tensor, int]:
+    """`input` with at least one dimension, and `dim`; errors if `index` is no vector of ints."""
+    if index._array.dtype not in (np.int64, np.int32):
+        got = as_dtype(index._array.dtype)
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {got}; convert it with .long()")
+    if index._array.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got shape {list(index._array.shape)}")
+    dim = normalize_dim(dim, input._array.ndim)
+    return (input if input._array.ndim else reshape(input, (1,))), dim
+
+
+_BOUNDS = "index {0} is out of bounds for dimension {1} with size {2}"
+
+
+def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The slices of `input` that the vector `index` names along `dim`, as a copy. IndexError if out of range."""
+    x, dim = _as_vectors(input, dim, index, "index_select")
+    size = x._array.shape[dim]
+    message = f"index out of range in self: {_BOUNDS}"
+    result = read_places(x, _slice_places(index, dim, size, IndexError, message), dims=(dim,))
+    result = result if input._array.ndim else reshape(result, ())
+    return result if out is None else into(out, result, "index_select")
+
+
+def _check_source(
+    x: Tensor, source: Tensor, dim: int, index: Tensor, name: str, wrong_count: type[Exception]
+) -> Tensor:
+    """`source` with the dimensions of `x`; errors unless it is slices of `x`, one per index."""
+    count = index._array.size
+    have = source._array.shape or (1,)
+    if source._array.ndim and source._array.ndim != x._array.ndim:
+        raise IndexError(
+            f"{name}(): When source and destination are not scalars, their dimensionality must match. Source "
+            f"dimensionality ({source._array.ndim}), destination dimensionality ({x._array.ndim})"
+        )
+    if have[min(dim, len(have) - 1)] != count:
+        raise wrong_count(
+            f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({have[min(dim, len(have) - 1)]})"
+            f", for dim: {dim}"
+        )
+    if any(a != b for d, (a, b) in enumerate(zip(x._array.shape, have)) if d != dim):
+        raise RuntimeError(
+            f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "
+            f"self.shape = {list(x._array.shape)} source.shape = {list(have)}"
+        )
+    if source._array.dtype is not x._array.dtype:
+        raise RuntimeError(
+            f"{name}(): self ({as_dtype(x._array.dtype)}) and source ({as_dtype(source._array.dtype)}) must have the same "
+            "scalar type"
+        )
+    return source if source._array.ndim else reshape(source, (1,))
+
+
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
+    """A copy of `input` with `alpha * source` added to the slices `index` along `dim`, as often as each is named."""
+    x, dim = _as_vectors(input, dim, index, "index_add_")
+    source = _check_source(x, source, dim, index, "index_add_", RuntimeError)
+    places = _slice_places(index, dim, x._array.shape[dim], RuntimeError, _BOUNDS)
+    result = add_at_places(x, source if alpha == 1 else source * alpha, places, dims=(dim,))
+    result = result if input._array.ndim else reshape(result, ())
+    return result if out is None else into(out, result, "index_add")
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """A copy of `input` with the slices `index` along `dim` replaced by those of `source`."""
+    x, dim = _as_vectors(input, dim, index, "index_copy_")
+    source = _check_source(x, source, dim, index, "index_copy_", IndexError)
+    places = _slice_places(index, dim, x._array.shape[dim], IndexError, f"index_copy_(): {_BOUNDS}")
+    result = write_places(x, source, places, dims=(dim,))
+    result = result if input._array.ndim else reshape(result, ())
+    return result if out is None else into(out, result, "index_copy")
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """A copy of `input` with the slices `index` along `dim` filled with `value`, a number or a 0-d tensor."""
+    x, dim = _as_vectors(input, dim, index, "index_fill_")
+    places = _slice_places(index, dim, x._array.shape[dim], IndexError, _BOUNDS, negative=True)
+    result = write_places(x, _scalar_tensor(x, value, "index_fill_"), places, dims=(dim,))
+    return result if input._array.ndim else reshape(result, ())
+
+
+def _scalar_tensor(x: Tensor, value: Any, name: str) -> Tensor:
+    """`value`, a number or a 0-d tensor, as a 0-d tensor of the dtype of `x`."""
+    dtype = x._array.dtype
+    if isinstance(value, Tensor):
+        if value._array.ndim:
+            raise RuntimeError(
+                f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} "
+                "dimension(s)."
+            )
+        return cast(value, dtype)
+    if scalar_dtype(value).category == FLOATING and as_dtype(dtype).category <= INTEGER and not np.isfinite(value):
+        raise RuntimeError(f"value cannot be converted to type {as_dtype(dtype)} without overflow")
+    return wrap(np.asarray(value).astype(dtype))
+
+
+# ---- masks ----
+
+
+@op(name="masked_fill", broadcasts=True)
+def _masked_fill(x: Any, value: Any, mask: Any) -> Any:
+    return choose(mask, value, x)
+
+
+def _kept(g: Any, mask: Any) -> Any:
+    return choose(mask, g * 0, g)
+
+
+_masked_fill.defvjp(
+    x=lambda g, mask: _kept(g, mask),
+    value=lambda g, value_shape, mask: sum_to(choose(mask, g, g * 0), shape=value_shape),
+)
+
+
+def _check_mask(mask: Tensor, message: str) -> None:
+    if mask._array.dtype != np.bool_:
+        raise RuntimeError(
+            f"{message}, but got mask with dtype {as_dtype(mask._array.dtype)}; compare it with something"
+        )
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`input` with `value`, a number or a 0-d tensor, where `mask` is True; broadcast. RuntimeError unless it is bool."""
+    _check_mask(mask, "masked_fill_ only supports boolean masks")
+    return _masked_fill(input, _scalar_tensor(input, value, "masked_fill_"), mask)
+
+
+def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The elements of `input` where `mask` is True, in order, as a vector; broadcast."""
+    _check_mask(mask, "masked_select: expected BoolTensor for mask")
+    shape = broadcast_shapes(input.shape, mask.shape)
+    result = reshape(read_mask(expand(input, shape), expand(mask, shape)), (-1,))
+    return result if out is None else into(out, result, "masked_select")
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`input` with the first elements of `source` written, in order, where `mask` is True; broadcast."""
+    _check_mask(mask, "masked_scatter_ only supports boolean masks")
+    if source._array.dtype is not input._array.dtype:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {as_dtype(input._array.dtype)} and "
+            f"{as_dtype(source._array.dtype)}"
+        )
+    shape = broadcast_shapes(input.shape, mask.shape)
+    places = np.stack(np.broadcast_to(mask._array, shape).reshape(-1).nonzero())
+    if source._array.size < places.size:
+        raise RuntimeError(
+            f"Number of elements of source < number of ones in mask ({source._array.size} < {places.size})"
+        )
+    flat = reshape(expand(input, shape), (-1,))
+    chosen = part(reshape(source, (-1,)), (slice(0, places.size),))
+    return reshape(write_places(flat, chosen, wrap(places), dims=(0,)), shape)
+
+
+# ---- the flattened tensor ----
+
+
+def _flat_index(input: Tensor, index: Tensor, name: str) -> Tensor:
+    """`index` into the flattened `input` as `places`; IndexError if one is out of range."""
+    if index._array.dtype != np.int64:
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {as_dtype(index._array.dtype)}")
+    size, places = input._array.size, index._array
+    if places.size and not (-size <= int(places.min()) and int(places.max()) < size):
+        wrong = int(places.max()) if int(places.max()) >= size else int(places.min())
+        raise IndexError(f"out of range: tried to access index {wrong} on a tensor of {size} elements.")
+    return wrap(in_range(places, 0, size)[None])
+
+
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The elements that `index` names in the flattened `input`, in the shape of `index`. IndexError if out of range."""
+    result = read_places(reshape(input, (input._array.size,)), _flat_index(input, index, "take"), dims=(0,))
+    return result if out is None else into(out, result, "take")
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with `source` written (or added) where `index` says in the flattened tensor."""
+    if index._array.size != source._array.size:
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source._array.size}, index.numel() = {index._array.size}"
+        )
+    places = wrap(_flat_index(input, index, "put_")._array.reshape(1, -1))
+    write = add_at_places if accumulate else write_places
+    flat = write(reshape(input, (input._array.size,)), reshape(source, (source._array.size,)), places, dims=(0,))
+    return reshape(flat, input.shape)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
+    """`gather` with `input` and `indices` broadcast in the other dimensions; without `dim`, of the flattened tensor."""
+    if indices._array.dtype != np.int64:
+        raise RuntimeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got {as_dtype(indices._array.dtype)}"
+        )
+    if dim is None:
+        result = gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
+        return result if out is None else into(out, result, "take_along_dim")
+    if input._array.ndim != indices._array.ndim:
+        raise RuntimeError(
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input._array.ndim} dimensions for input, and {indices._array.ndim} dimensions for indices"
+        )
+    dim = normalize_dim(dim, input._array.ndim)
+    have, want = list(input.shape), list(indices.shape)
+    size, count, have[dim], want[dim] = have[dim], want[dim], 1, 1
+    together = broadcast_shapes(have, want)
+    before, after = together[:dim], together[dim + 1 :]
+    result = gather(expand(input, (*before, size, *after)), dim, expand(indices, (*before, count, *after)))
+    return result if out is None else into(out, result, "take_along_dim")
