@@ -11,12 +11,12 @@ from .cross_entropy import *
 from .distance import *
 from .dropout import *
 from .einsum import *
-from .embedding import *
 from .extrema import *
-from .gather import *
-from .index import *
 from .join import *
+from .linalg_decompose import *
+from .linalg_norm import *
 from .linalg_products import *
+from .linalg_solve import *
 from .loss import *
 from .matmul import *
 from .normalization import *

@@ -29,7 +29,7 @@ def _length(x: Any, p: float, dim: tuple[int, ...] | None, keepdim: bool) -> Any
         powers = sum_over(abs(x) ** p, dim=dim, keepdim=keepdim)
         at_zero = powers == 0
         return choose(at_zero, 0, choose(at_zero, 1, powers) ** (1 / p))
-    from .reduce import norm
+    from .linalg_norm import norm
 
     return norm(x, p, dim, keepdim)
 

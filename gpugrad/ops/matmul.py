@@ -14,7 +14,23 @@ from .arithmetic import add, mul
 from .reduce import sum_over, sum_to
 from .shape import adjoint
 
-__all__ = ["addmm", "addmv", "baddbmm", "bmm", "dot", "ger", "inner", "linear", "matmul", "mm", "mv", "outer", "vdot"]
+__all__ = [
+    "addbmm",
+    "addmm",
+    "addmv",
+    "addr",
+    "baddbmm",
+    "bmm",
+    "dot",
+    "ger",
+    "inner",
+    "linear",
+    "matmul",
+    "mm",
+    "mv",
+    "outer",
+    "vdot",
+]
 
 
 def product(x: Any, y: Any) -> Any:
@@ -162,6 +178,16 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: flo
     return _scaled_sum("baddbmm", input, bmm(batch1, batch2), beta, alpha, out)
 
 
+def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
+    """`beta * input + alpha * sum(batch1 @ batch2)`, summed over the stack."""
+    return _scaled_sum("addbmm", input, sum_over(bmm(batch1, batch2), dim=(0,), keepdim=False), beta, alpha, out)
+
+
+def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None) -> Any:
+    """`beta * input + alpha * outer(vec1, vec2)`."""
+    return _scaled_sum("addr", input, outer(vec1, vec2), beta, alpha, out)
+
+
 def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out: Tensor | None) -> Any:
     made = made if alpha == 1 else mul(made, alpha)
     result = made if beta == 0 else add(made, input if beta == 1 else mul(input, beta))
@@ -171,15 +197,15 @@ def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out
 # ------------------------------------------------------------------------------------------------ the linear layer
 
 
-@op(name="linear")
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+@op(name="linear", names=("input", "weight", "bias"))
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """`input @ weight.T + bias` over the last dimension: (..., in), (out, in), (out,) to (..., out)."""
-    _check_linear(input, weight)
-    x = input if input.ndim == 2 else input.reshape((-1, input.shape[-1]))
-    out = product(x, weight.T)
+    _check_linear(x, weight)
+    rows = x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
+    out = product(rows, weight.T)
     if bias is not None:
         np.add(out, bias, out=out)
-    return out if input.ndim == 2 else out.reshape((*input.shape[:-1], weight.shape[0]))
+    return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 
 
 def _check_linear(x: Any, weight: Any) -> None:
@@ -214,7 +240,7 @@ def _sum_rows(g: Any, bias_shape: Any) -> Any:
 
 
 linear.defvjp(
-    input=lambda g, weight: _matmul_rows(g, weight),
-    weight=lambda g, input: weight_product(g, input),
+    x=lambda g, weight: _matmul_rows(g, weight),
+    weight=lambda g, x: weight_product(g, x),
     bias=_sum_rows,
 )

@@ -1,0 +1,44 @@
+"""Linear algebra under the names of `torch.linalg`."""
+
+from __future__ import annotations
+
+from .ops.linalg_decompose import eig, eigh, eigvals, eigvalsh, lstsq, matrix_rank, pinv, svdvals
+from .ops.linalg_decompose import linalg_qr as qr
+from .ops.linalg_decompose import linalg_svd as svd
+from .ops.linalg_norm import linalg_norm as norm
+from .ops.linalg_norm import matrix_norm, vector_norm
+from .ops.linalg_products import cond, matrix_power, multi_dot, vecdot
+from .ops.linalg_products import linalg_cross as cross
+from .ops.linalg_solve import det, inv, slogdet, solve, solve_triangular
+from .ops.linalg_solve import linalg_cholesky as cholesky
+from .ops.linalg_types import LinAlgError
+from .ops.matmul import matmul
+
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cond",
+    "cross",
+    "det",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
+    "inv",
+    "lstsq",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "vecdot",
+    "vector_norm",
+]
