@@ -5,7 +5,9 @@ from __future__ import annotations
 import math as _math
 from typing import Any
 
-from . import ops  # before core: the methods of Tensor name it
+from . import ops  # first: the methods of Tensor name it
+
+# isort: split
 from . import autograd
 from .autograd import Variable as Variable
 from .core import Tensor

@@ -28,10 +28,12 @@ class Anomaly:
         array = result._array if isinstance(result, Tensor) else result
         if self.check_nan and np.isnan(ARRAY_TYPES[type(array)].to_numpy(array)).any():
             where = (node.extra or {}).get("trace", "no trace: it was recorded before anomalies were traced\n")
-            raise RuntimeError(f"Function '{node.name()}' returned nan values in its gradients. It was recorded at:\n{where}")
+            raise RuntimeError(
+                f"Function '{node.name()}' returned nan values in its gradients. It was recorded at:\n{where}"
+            )
 
 
-class set_detect_anomaly:  # noqa: N801 (PyTorch's name)
+class set_detect_anomaly:
     """Trace anomalies on this thread, or stop; as a context manager, for a block."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -45,7 +47,7 @@ class set_detect_anomaly:  # noqa: N801 (PyTorch's name)
         state.grad = self._before
 
 
-class detect_anomaly(set_detect_anomaly):  # noqa: N801 (PyTorch's name)
+class detect_anomaly(set_detect_anomaly):
     """`with detect_anomaly(): ...` traces anomalies inside."""
 
     def __init__(self, check_nan: bool = True) -> None:

@@ -17,7 +17,7 @@ gradcheck = _gradcheck.gradcheck
 gradgradcheck = _gradcheck.gradgradcheck
 
 
-def Variable(data: Any, requires_grad: bool = False, volatile: Any = None) -> Tensor:  # noqa: N802 (PyTorch's name)
+def Variable(data: Any, requires_grad: bool = False, volatile: Any = None) -> Tensor:
     """What tensors were called once: a tensor sharing memory with `data`."""
     if not isinstance(data, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")

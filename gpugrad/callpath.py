@@ -59,7 +59,9 @@ def specialise(op: Op) -> None:
 
         derive(op)
     plan = _plan_saved(op)
-    op.pull = _compile(_pull_source(op, plan), "pull", {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint})
+    op.pull = _compile(
+        _pull_source(op, plan), "pull", {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint}
+    )
     generic = op.variadic or op.outputs != 1 or op.writes is not None
     source = _generic_source(op) if generic else _call_source(op)
     function = op.function
@@ -159,7 +161,10 @@ def _pull_source(op: Op, slots: dict[str, int]) -> str:
 
 
 def _signature(op: Op) -> str:
-    parts = [f"*{op.names[0]}" if op.variadic else name + ("=None" if _optional(op, i) else "") for i, name in enumerate(op.names)]
+    parts = [
+        f"*{op.names[0]}" if op.variadic else name + ("=None" if _optional(op, i) else "")
+        for i, name in enumerate(op.names)
+    ]
     if (op.params or op.takes_out) and not op.variadic:
         parts.append("*")
     for name, default in op.params.items():
@@ -304,7 +309,9 @@ def _record(op: Op) -> list[str]:
     real = [p for p in places if p != "None"]
     saved, cells = [], []
     for source, index, needed_by in op.saved:
-        value, cell = {"in": (f"a{index}", f"v{index}"), "shape": (f"a{index}.shape", "None")}.get(source, ("result", "t._version"))
+        value, cell = {"in": (f"a{index}", f"v{index}"), "shape": (f"a{index}.shape", "None")}.get(
+            source, ("result", "t._version")
+        )
         needed = " or ".join(f"p{i} is not None" for i in sorted(needed_by) if op.differentiates(i))
         everything = set(real) == {f"p{i}" for i in needed_by if op.differentiates(i)}
         saved.append(value if everything else f"{value} if {needed} else None")

@@ -12,7 +12,7 @@ saved exactly if its cell's time is later than the node's `seq`. A tensor shares
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,6 +52,22 @@ class Tensor(Methods):
     _version: list[int]
     _view: Any
 
+    if TYPE_CHECKING:  # installed from `ops.operators` when the package is loaded
+
+        def _unary(self) -> Any: ...
+        def _binary(self, other: Any, /) -> Any: ...
+
+        __neg__ = __pos__ = __abs__ = __invert__ = _unary
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _binary
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _binary
+        __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
+        def __eq__(self, other: object, /) -> Any: ...
+        def __ne__(self, other: object, /) -> Any: ...
+        def __getitem__(self, key: Any, /) -> Any: ...
+        def __setitem__(self, key: Any, value: Any, /) -> None: ...
+
     __array_priority__ = 1000  # NumPy arrays leave `array + tensor` to Tensor.__radd__
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -80,9 +96,7 @@ class Node:
         "shape",
     )
 
-    def __init__(
-        self, op: Any, parents: Any, saved: Any, cells: Any, params: Any, shape: tuple[int, ...], dtype: Any
-    ) -> None:
+    def __init__(self, op: Any, parents: Any, saved: Any, cells: Any, params: Any, shape: Any, dtype: Any) -> None:
         self.op = op
         self.seq = tick()
         self.parents = parents
@@ -91,7 +105,7 @@ class Node:
         self.params = params
         self.shape = shape
         self.dtype = dtype
-        self.extra = None
+        self.extra: dict[str, Any] | None = None
 
     def name(self) -> str:
         """PyTorch's name for it, as in `AddBackward0`."""

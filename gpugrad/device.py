@@ -19,21 +19,25 @@ class Device:
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: str | int | Device, index: int | None = None) -> None:  # noqa: A002 (PyTorch's name)
-        if isinstance(type, Device):
-            type, index = type.type, type.index  # noqa: A001
-        elif isinstance(type, int):
-            type, index = "cuda", type  # noqa: A001
-        if not isinstance(type, str):
-            raise TypeError(f"device(): expected a string, an int or a device, got {type!r}")
-        name, colon, number = type.partition(":")
+    type: str
+    index: int | None
+
+    def __init__(self, type: str | int | Device, index: int | None = None) -> None:
+        given: Any = type
+        if isinstance(given, Device):
+            given, index = given.type, given.index
+        elif isinstance(given, int):
+            given, index = "cuda", given
+        if not isinstance(given, str):
+            raise TypeError(f"device(): expected a string, an int or a device, got {given!r}")
+        name, colon, number = given.partition(":")
         if name not in ("cpu", "cuda"):
             raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {name}")
         if colon:
             if index is not None:
-                raise RuntimeError(f"type (string) must not include an index because index was passed: {type}")
+                raise RuntimeError(f"type (string) must not include an index because index was passed: {given}")
             if not number.isdigit():
-                raise RuntimeError(f"Invalid device string: {type!r}")
+                raise RuntimeError(f"Invalid device string: {given!r}")
             index = int(number)
         if index is not None and index < 0:
             raise RuntimeError(f"Device index must not be negative: {index}")
@@ -41,7 +45,9 @@ class Device:
         self.index = index
 
     def __repr__(self) -> str:
-        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        return (
+            f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        )
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

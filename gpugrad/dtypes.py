@@ -13,9 +13,10 @@ import ml_dtypes
 import numpy as np
 
 
-class dtype:  # noqa: N801 (PyTorch's name)
+class dtype:
     """One element type. `numpy` is the NumPy dtype; `itemsize` is in bytes."""
 
+    is_floating_point: bool
     __slots__ = ("category", "is_floating_point", "itemsize", "name", "numpy", "rank")
 
     def __init__(self, name: str, numpy: Any, category: int, rank: int) -> None:
@@ -94,6 +95,7 @@ def set_default_dtype(d: dtype) -> None:
 
 
 def complex_not_supported(what: str) -> NotImplementedError:
+    """The error to raise where complex numbers are asked for."""
     return NotImplementedError(f"{what}: complex numbers are not supported; keep real and imaginary parts apart")
 
 
@@ -116,7 +118,7 @@ def as_dtype(d: Any) -> dtype:
     return found
 
 
-def scalar_dtype(value: bool | int | float) -> dtype:
+def scalar_dtype(value: complex) -> dtype:
     """The dtype a Python scalar has on its own: bool, int64 or the default floating dtype."""
     if isinstance(value, (bool, np.bool_)):
         return bool_
@@ -148,7 +150,9 @@ def _promote_integers(a: dtype, b: dtype) -> dtype:
         return a if a.rank > b.rank else b
     signed, unsigned = (a, b) if a.is_signed else (b, a)
     if unsigned is not uint8:
-        raise TypeError(f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a} and {b}")
+        raise TypeError(
+            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a} and {b}"
+        )
     return signed if signed.rank > 0 else int16
 
 
@@ -170,10 +174,10 @@ def result_type_of(parts: list[tuple[dtype, int]]) -> dtype:
     return result
 
 
-class finfo:  # noqa: N801 (PyTorch's name)
+class finfo:
     """Machine limits of a floating dtype (the default one if none is given)."""
 
-    def __init__(self, type: dtype | None = None) -> None:  # noqa: A002 (PyTorch's name)
+    def __init__(self, type: dtype | None = None) -> None:
         d = _default if type is None else type
         if not d.is_floating_point:
             raise TypeError(f"finfo() needs a floating point dtype, got {d}; use iinfo for integers")
@@ -190,10 +194,10 @@ class finfo:  # noqa: N801 (PyTorch's name)
         )
 
 
-class iinfo:  # noqa: N801 (PyTorch's name)
+class iinfo:
     """Machine limits of an integer dtype."""
 
-    def __init__(self, type: dtype) -> None:  # noqa: A002 (PyTorch's name)
+    def __init__(self, type: dtype) -> None:
         if type.category != INTEGER:
             raise TypeError(f"iinfo() needs an integer dtype, got {type}; use finfo for floating point")
         info = np.iinfo(type.numpy)

@@ -237,6 +237,7 @@ def _as_tensors(node: Node) -> tuple[Any, ...]:
 
 def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
     """Run what users hung on the output of `node`: `register_hook` functions in order, then `retain_grad`."""
+    assert node.extra is not None
     for hook in tuple(node.extra.get("hooks", {}).values()):
         g = _call_hook(hook, g, create_graph)
     retained = node.extra.get("retained")

@@ -135,7 +135,9 @@ def as_function(out: Any, names: list[str], arguments: list[Expr]) -> Callable[.
     scope: dict[str, Any] = {}
     known = {id(a): n for a, n in zip(arguments, names)}
     lines = [f"def formula({', '.join(names)}):"]
-    for i, e in enumerate(e for e in _reachable(out) if e.op is not None):
+    for i, e in enumerate(_reachable(out)):
+        if e.op is None:
+            continue
         given = ", ".join(known[id(a)] if isinstance(a, Expr) else repr(a) for a in e.args)
         scope[f"op_{e.op.name}"] = e.op.function
         known[id(e)] = f"t{i}"

@@ -70,7 +70,9 @@ class _FunctionOp:
                 f"function {self.name}Backward returned an incorrect number of gradients (expected "
                 f"{len(ctx.needs_input_grad)}, got {len(results)})"
             )
-        return tuple(_taken(results[i], parent, recording, self.name) for i, parent in zip(positions, parents, strict=True))
+        return tuple(
+            _taken(results[i], parent, recording, self.name) for i, parent in zip(positions, parents, strict=True)
+        )
 
     @staticmethod
     def _as_tensor(g: Any, like: Any, ctx: FunctionCtx) -> Any:

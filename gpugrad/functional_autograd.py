@@ -42,19 +42,25 @@ def _zeros(t: Tensor) -> Tensor:
     return wrap(np.zeros_like(t._array))
 
 
-def _gradients(outs: Any, leaves: Any, vs: Any, create_graph: bool, strict: bool, retain: bool = True) -> tuple[Tensor, ...]:
+def _gradients(
+    outs: Any, leaves: Any, vs: Any, create_graph: bool, strict: bool, retain: bool = True
+) -> tuple[Tensor, ...]:
     """Gradients with zeros where an input is not used, or a RuntimeError if `strict`."""
     roots = [(o, v) for o, v in zip(outs, vs) if o.requires_grad]
     if not roots:
         if strict:
-            raise RuntimeError("The outputs of the function are independent of its inputs. This is not allowed in strict mode.")
+            raise RuntimeError(
+                "The outputs of the function are independent of its inputs. This is not allowed in strict mode."
+            )
         return tuple(_zeros(t) for t in leaves)
     with enable_grad():
         found = grad(
             [o for o, _ in roots], leaves, [v for _, v in roots], retain, create_graph=create_graph, allow_unused=True
         )
     if strict and any(g is None for g in found):
-        raise RuntimeError(f"Input {found.index(None)} is independent of the outputs. This is not allowed in strict mode.")
+        raise RuntimeError(
+            f"Input {found.index(None)} is independent of the outputs. This is not allowed in strict mode."
+        )
     return tuple(_zeros(t) if g is None else g for g, t in zip(found, leaves))
 
 
@@ -121,7 +127,9 @@ def jacobian(
             for column, g in zip(per_input, _gradients(outs, leaves, vs, create_graph, strict)):
                 column.append(g)
         shaped = tuple(
-            (stack(column) if column else wrap(np.zeros((0, *t.shape), t._array.dtype))).reshape(tuple(o.shape) + tuple(t.shape))
+            (stack(column) if column else wrap(np.zeros((0, *t.shape), t._array.dtype))).reshape(
+                tuple(o.shape) + tuple(t.shape)
+            )
             for column, t in zip(per_input, leaves)
         )
         rows.append(_like(inputs, _done(shaped, create_graph)))

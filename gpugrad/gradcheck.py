@@ -29,7 +29,9 @@ def _as_tuple(x: Any) -> tuple[Any, ...]:
 def _wanted(inputs: Sequence[Any]) -> list[int]:
     wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._requires_grad]
     if not wanted:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
     for i in wanted:
         if inputs[i]._array.dtype != np.float64:
             raise ValueError(

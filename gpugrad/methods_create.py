@@ -368,7 +368,9 @@ class CreateMethods:
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not hasattr(value, "_array"):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
             if value._array.shape != self._array.shape:

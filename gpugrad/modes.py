@@ -82,7 +82,7 @@ class _Mode:
         return wrapped
 
 
-class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
+class no_grad(_Mode):
     """Nothing inside is recorded on the tape."""
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
@@ -97,7 +97,7 @@ class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
         return previous
 
 
-class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
+class enable_grad(no_grad):
     """Recording is on inside, also within `no_grad`."""
 
     def _enter(self) -> Any:
@@ -106,7 +106,7 @@ class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
         return previous
 
 
-class set_grad_enabled(_Mode):  # noqa: N801 (PyTorch's name)
+class set_grad_enabled(_Mode):
     """Recording on or off: takes effect when called, and is undone at the end of a `with` block."""
 
     def __init__(self, mode: bool) -> None:
@@ -127,7 +127,7 @@ class set_grad_enabled(_Mode):  # noqa: N801 (PyTorch's name)
         return super().__call__(function)
 
 
-class inference_mode(_Mode):  # noqa: N801 (PyTorch's name)
+class inference_mode(_Mode):
     """Like `no_grad`. Tensors made inside are plain constants: using them in a recorded step later is allowed."""
 
     def __new__(cls, mode: Any = True) -> Any:

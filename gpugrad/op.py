@@ -82,7 +82,8 @@ class Op:
         the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
         if it is a leaf of formulas ("expf({0})"), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
         do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
-        `check`: sees inputs before they are promoted, or after the body failed, and raises if they are refused."""
+        `check`: sees inputs before they are promoted, or after the body failed, and raises if they are refused.
+        """
         self.body = body
         self.name = name or body.__name__
         signature = inspect.signature(body) if not isinstance(body, np.ufunc) else None
@@ -144,9 +145,7 @@ def op(body: Any = None, **options: Any) -> Any:
     return Op(body, **options).function
 
 
-def _read_signature(
-    signature: inspect.Signature | None, body: Any
-) -> tuple[tuple[str, ...], dict[str, Any], bool]:
+def _read_signature(signature: inspect.Signature | None, body: Any) -> tuple[tuple[str, ...], dict[str, Any], bool]:
     """Inputs, parameters with defaults, and whether the inputs are a `*list`."""
     if signature is None:  # a NumPy ufunc is its own body
         return ("x", "y", "z")[: body.nin], {}, False
@@ -226,7 +225,9 @@ def _single(op: Op, args: Any, arrays: Any, parents: Any, cells: Any, params: An
     return tensor
 
 
-def _several(op: Op, arrays: Any, parents: Any, cells: Any, params: Any, outs: Any, recorded: Any) -> tuple[Tensor, ...]:
+def _several(
+    op: Op, arrays: Any, parents: Any, cells: Any, params: Any, outs: Any, recorded: Any
+) -> tuple[Tensor, ...]:
     tensors = tuple(wrap(out) for out in outs)
     if recorded:
         node = _node(op, arrays, parents, cells, params, outs, [t._version for t in tensors])
@@ -302,9 +303,7 @@ def _as_input(op: Op, index: int, x: Any) -> Any:
         from .core import canonical
 
         return wrap(canonical(x if not isinstance(x, np.generic) else np.asarray(x)))
-    raise TypeError(
-        f"{op.name}(): argument '{name}' (position {index + 1}) must be Tensor, not {type(x).__name__}"
-    )
+    raise TypeError(f"{op.name}(): argument '{name}' (position {index + 1}) must be Tensor, not {type(x).__name__}")
 
 
 def _check_one_device(op: Op, args: tuple[Any, ...]) -> None:
@@ -356,4 +355,18 @@ def _pick_body(x: Any, *, index: int) -> Any:
 
 PICK = Op(_pick_body, name="pick")
 
-__all__ = ["CPU", "PICK", "REGISTRY", "SYMBOLIC", "Impls", "Op", "general", "last_write", "new", "op", "pick", "run", "tick"]
+__all__ = [
+    "CPU",
+    "PICK",
+    "REGISTRY",
+    "SYMBOLIC",
+    "Impls",
+    "Op",
+    "general",
+    "last_write",
+    "new",
+    "op",
+    "pick",
+    "run",
+    "tick",
+]

@@ -8,7 +8,7 @@ from typing import Any
 
 def return_type(name: str, fields: str) -> Any:
     """A named tuple class shown as `gpugrad.return_types.name(...)`, one field to a line."""
-    base = namedtuple(name, fields.split())  # type: ignore[misc]  # noqa: PYI024 (the fields are data)
+    base = namedtuple(name, fields.split())  # type: ignore[misc]
 
     def __repr__(self: Any) -> str:
         lines = ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))

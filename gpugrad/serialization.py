@@ -71,8 +71,8 @@ class _Writer:
         for kind, name in ((OrderedDict, "ordered"), (dict, "dict")):
             if type(x) is kind:
                 return {name: [[self.encode(k), self.encode(v)] for k, v in x.items()]}
-        for kind, name in ((list, "list"), (tuple, "tuple"), (set, "set")):
-            if type(x) is kind:
+        for sequence, name in ((list, "list"), (tuple, "tuple"), (set, "set")):
+            if type(x) is sequence:
                 return {name: [self.encode(v) for v in x]}
         return self.other(x)
 
@@ -159,7 +159,9 @@ def load(
         with zipfile.ZipFile(io.BytesIO(data)) as z:
             damaged = z.testzip()
             if damaged is not None:
-                raise RuntimeError(f"{name}: {damaged} in it is damaged (checksum mismatch); use another copy of the file")
+                raise RuntimeError(
+                    f"{name}: {damaged} in it is damaged (checksum mismatch); use another copy of the file"
+                )
             files = {n: z.read(n) for n in z.namelist()}
         header = json.loads(files["structure.json"])
         if header["format"] != _FORMAT:
@@ -199,11 +201,12 @@ class _Reader:
         plain: dict[str, Any] = {
             "float": float,
             "bytes": base64.b64decode,
-            "dtype": lambda name: as_dtype(name if name != "bfloat16" else _BFLOAT16),
+            "dtype": _dtype,
             "device": Device,
             "size": _size,
         }
-        return plain[kind](value)
+        decode: Any = plain[kind]
+        return decode(value)
 
     def unpickle(self) -> Any:
         if self.weights_only:
@@ -232,8 +235,12 @@ class _Reader:
         return Parameter(made, x["requires_grad"]) if x["parameter"] else made
 
 
+def _dtype(name: str) -> dtype:
+    return as_dtype(_BFLOAT16 if name == "bfloat16" else name)
+
+
 def _size(value: Any) -> Any:
-    from . import Size
+    from .size import Size
 
     return Size(value)
 

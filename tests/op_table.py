@@ -39,7 +39,9 @@ class Arr:
         if self.values is not None:
             return np.resize(np.array(self.values), self.shape).astype(numpy_dtype)
         if numpy_dtype.kind in "iu":
-            return rng.integers(int(max(self.low, 0 if numpy_dtype.kind == "u" else self.low)), int(self.high), self.shape).astype(numpy_dtype)
+            return rng.integers(
+                int(max(self.low, 0 if numpy_dtype.kind == "u" else self.low)), int(self.high), self.shape
+            ).astype(numpy_dtype)
         if numpy_dtype.kind == "b":
             return rng.integers(0, 2, self.shape).astype(numpy_dtype)
         if self.distinct:

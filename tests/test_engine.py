@@ -74,7 +74,7 @@ def test_second_backward_through_a_freed_graph_is_an_error() -> None:
     x = leaf(2.0)
     y = (x * x).sum()
     y.backward()
-    with pytest.raises(RuntimeError, match="second time.*retain_graph=True"):
+    with pytest.raises(RuntimeError, match=r"second time.*retain_graph=True"):
         y.backward()
     assert x.grad.tolist() == [4.0]
 
@@ -105,7 +105,7 @@ def test_a_saved_tensor_changed_in_place_is_an_error() -> None:
     y = x * 1
     z = y * y
     y.add_(1)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation.*mul"):
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*mul"):
         z.sum().backward()
     assert x.grad is None
 

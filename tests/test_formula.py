@@ -72,7 +72,7 @@ def test_a_formula_cannot_branch() -> None:
     def bad(x):  # type: ignore[no-untyped-def]
         return x if x > 0 else -x
 
-    with pytest.raises((TypeError, RuntimeError), match="where|ambiguous"):
+    with pytest.raises((TypeError, RuntimeError), match=r"where|ambiguous"):
         bad(leaf(1.0, -1.0))
 
 

@@ -1,6 +1,7 @@
 """What every op of the table must satisfy: PyTorch's values, shapes, dtypes and gradients; derivatives that agree with
 finite differences to second order; inputs in any memory layout; no memory shared that should not be; nothing left for
-the garbage collector."""
+the garbage collector.
+"""
 
 from __future__ import annotations
 
@@ -99,9 +100,7 @@ def test_values_and_gradients_are_torchs(row: Row, sample: Sample, torch: Any) -
             compare_gradients(row, mine, peers, ours, theirs, torch, dtype)
 
 
-def compare_gradients(
-    row: Row, mine: Any, peers: Any, ours: Any, theirs: Any, torch: Any, dtype: str
-) -> None:
+def compare_gradients(row: Row, mine: Any, peers: Any, ours: Any, theirs: Any, torch: Any, dtype: str) -> None:
     roots = [k for k, t in enumerate(theirs) if hasattr(t, "requires_grad") and t.requires_grad]
     assert roots == [k for k, t in enumerate(ours) if isinstance(t, gpugrad.Tensor) and t.requires_grad]
     if not roots:

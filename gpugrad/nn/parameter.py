@@ -12,7 +12,7 @@ _STATE = ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_ver
 def _become(cls: type, data: Tensor, requires_grad: bool) -> Any:
     """A leaf of class `cls` that shares the memory of `data`."""
     fresh = wrap(data._array, requires_grad)
-    made = new(cls)
+    made: Any = new(cls)
     for slot in _STATE:
         setattr(made, slot, getattr(fresh, slot))
     return made
@@ -36,6 +36,8 @@ class Parameter(Tensor):
 
 class Buffer(Tensor):
     """A tensor that registers itself as a buffer of the Module it is assigned to."""
+
+    persistent: bool
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
         from ..ops import empty

@@ -11,7 +11,10 @@ from .cross_entropy import *
 from .distance import *
 from .dropout import *
 from .einsum import *
+from .embedding import *
 from .extrema import *
+from .gather import *
+from .index import *
 from .join import *
 from .linalg_decompose import *
 from .linalg_norm import *

@@ -86,7 +86,9 @@ def to_array(data: Any, wanted: Any = None) -> np.ndarray:
 def _from_python(data: Any) -> np.ndarray:
     """An array from numbers and nested sequences, which may hold tensors."""
     if not isinstance(data, (bool, int, float, complex, list, tuple, range)) and not hasattr(data, "__getitem__"):
-        raise TypeError(f"Could not infer dtype of {type(data).__name__}: expected numbers, sequences of them or arrays")
+        raise TypeError(
+            f"Could not infer dtype of {type(data).__name__}: expected numbers, sequences of them or arrays"
+        )
     if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
         data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
     try:

@@ -40,8 +40,8 @@ def random_fill(target: Any, *, name: str, options: dict[str, Any], generator: A
 
 def fill_random(tensor: Tensor, name: str, generator: Any, **options: Any) -> Tensor:
     """`tensor.name_(...)`: the in-place fills. A tensor on the tape becomes a constant."""
-    from .fill import fill
     from ..inplace import update
+    from .fill import fill
 
     check_writable(tensor, f"{name}_")
     if tensor._requires_grad:

@@ -45,7 +45,13 @@ __all__ = [
     "var_mean",
 ]
 
-Dims = tuple[int, ...] | None
+_add: Any = np.add.reduce
+_multiply: Any = np.multiply.reduce
+_maximum: Any = np.maximum.reduce
+_minimum: Any = np.minimum.reduce
+_logical_and: Any = np.logical_and.reduce
+_logical_or: Any = np.logical_or.reduce
+Dims = Any  # a sorted tuple of ints, or None for all
 
 
 def _dtype_of(x: Any) -> Any:
@@ -64,10 +70,10 @@ def _wide(x: Any) -> Any:
 def sum_over(x: Any, *, dim: Dims, keepdim: bool) -> Any:
     """The sum of `x` over `dim`; integers and bools are summed as int64."""
     if x.dtype in LOW_PRECISION:
-        return np.add.reduce(x.astype(np.float32), axis=dim, keepdims=keepdim).astype(x.dtype)
+        return _add(x.astype(np.float32), axis=dim, keepdims=keepdim).astype(x.dtype)
     if x.dtype.kind in "biu":
-        return np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=np.int64)
-    return np.add.reduce(x, axis=dim, keepdims=keepdim)
+        return _add(x, axis=dim, keepdims=keepdim, dtype=np.int64)
+    return _add(x, axis=dim, keepdims=keepdim)
 
 
 @op
@@ -92,7 +98,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """`x` summed to `shape`, from which it was broadcast."""
     lead = x.ndim - len(shape)
     axes = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
-    return np.add.reduce(_wide(x), axis=axes, keepdims=True).astype(x.dtype, copy=False).reshape(shape)
+    return _add(_wide(x), axis=axes, keepdims=True).astype(x.dtype, copy=False).reshape(shape)
 
 
 @op
@@ -109,9 +115,7 @@ def _converted(input: Any, dtype: Any) -> Any:
     return input if dtype is None else cast(input, as_dtype(dtype).numpy)
 
 
-def sum(
-    input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
-) -> Any:
+def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Any:
     """The sum over `dim`, an int or a tuple (all dimensions if None). Integers give int64."""
     dims = None if dim is None else normalize_dims(dim, input.ndim)
     result = sum_over(_converted(input, dtype), dim=dims, keepdim=keepdim)
@@ -125,7 +129,7 @@ def _count(shape: tuple[int, ...], dim: Dims) -> int:
 @op(name="mean")
 def mean_over(x: Any, *, dim: Dims, keepdim: bool) -> Any:
     """The mean of a floating `x` over `dim`; NaN of nothing."""
-    total = np.add.reduce(_wide(x), axis=dim, keepdims=keepdim)
+    total = _add(_wide(x), axis=dim, keepdims=keepdim)
     return (total / total.dtype.type(_count(x.shape, dim))).astype(x.dtype, copy=False)
 
 
@@ -137,9 +141,7 @@ def _mean_rule(g: Any, x_shape: Any, *, dim: Dims, keepdim: bool) -> Any:
 mean_over.defvjp(x=_mean_rule)
 
 
-def mean(
-    input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
-) -> Any:
+def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Any:
     """The mean over `dim` (all dimensions if None). RuntimeError for integers, unless a floating `dtype` is given."""
     input = _converted(input, dtype)
     if _dtype_of(input) not in FLOATS:
@@ -170,12 +172,12 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 
 
 @op(name="prod")
-def prod_over(x: Any, *, dim: int | None, keepdim: bool) -> Any:
+def prod_over(x: Any, *, dim: Any, keepdim: bool) -> Any:
     """The product of `x` over one dimension, or all."""
     kept = keepdim and dim is not None
     if x.dtype.kind in "biu":
-        return np.multiply.reduce(x, axis=dim, keepdims=kept, dtype=np.int64)
-    return np.multiply.reduce(_wide(x), axis=dim, keepdims=kept).astype(x.dtype)
+        return _multiply(x, axis=dim, keepdims=kept, dtype=np.int64)
+    return _multiply(_wide(x), axis=dim, keepdims=kept).astype(x.dtype)
 
 
 @op
@@ -250,13 +252,13 @@ def _share_among_ties(g: Any, out: Any, x: Any, x_shape: Any, *, dim: Dims, keep
 @op(name="amax")
 def amax_over(x: Any, *, dim: Dims, keepdim: bool) -> Any:
     """The largest element over `dim`; NaN if there is one."""
-    return np.maximum.reduce(x, axis=dim, keepdims=keepdim)
+    return _maximum(x, axis=dim, keepdims=keepdim)
 
 
 @op(name="amin")
 def amin_over(x: Any, *, dim: Dims, keepdim: bool) -> Any:
     """The smallest element over `dim`; NaN if there is one."""
-    return np.minimum.reduce(x, axis=dim, keepdims=keepdim)
+    return _minimum(x, axis=dim, keepdims=keepdim)
 
 
 amax_over.defvjp(x=_share_among_ties)
@@ -402,13 +404,13 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
 
 @op(name="all")
 def _all(x: Any, *, dim: Dims, keepdim: bool) -> Any:
-    out = np.logical_and.reduce(x != 0, axis=dim, keepdims=keepdim)
+    out = _logical_and(x != 0, axis=dim, keepdims=keepdim)
     return out.astype(np.uint8) if x.dtype == np.uint8 else out
 
 
 @op(name="any")
 def _any(x: Any, *, dim: Dims, keepdim: bool) -> Any:
-    out = np.logical_or.reduce(x != 0, axis=dim, keepdims=keepdim)
+    out = _logical_or(x != 0, axis=dim, keepdims=keepdim)
     return out.astype(np.uint8) if x.dtype == np.uint8 else out
 
 
@@ -437,8 +439,8 @@ def var_over(x: Any, *, dim: Dims, correction: float, keepdim: bool) -> Any:
     """The mean squared distance from the mean, with count - correction in the denominator; two passes."""
     wide = _wide(x)
     count = _count(x.shape, dim)
-    centre = np.add.reduce(wide, axis=dim, keepdims=True) / wide.dtype.type(count)
-    total = np.add.reduce(np.square(wide - centre), axis=dim, keepdims=keepdim)
+    centre = _add(wide, axis=dim, keepdims=True) / wide.dtype.type(count)
+    total = _add(np.square(wide - centre), axis=dim, keepdims=keepdim)
     return (total / total.dtype.type(np.maximum(count - correction, 0))).astype(x.dtype, copy=False)
 
 
@@ -527,9 +529,9 @@ def std_mean(
 def logsumexp_over(x: Any, *, dim: Dims, keepdim: bool) -> Any:
     """log(sum(exp(x))), shifted by the largest element so that nothing overflows."""
     wide = _wide(x)
-    top = np.maximum.reduce(wide, axis=dim, keepdims=True, initial=-np.inf)
+    top = _maximum(wide, axis=dim, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, wide.dtype.type(0))
-    out = np.log(np.add.reduce(np.exp(wide - shift), axis=dim, keepdims=True)) + shift
+    out = np.log(_add(np.exp(wide - shift), axis=dim, keepdims=True)) + shift
     out = out.astype(x.dtype, copy=False)
     return out if keepdim else np.array(np.squeeze(out, dim if dim is not None else tuple(range(x.ndim))))
 

@@ -35,7 +35,7 @@ class Images:
         scale = 16 if folder is None else 255
         train_x, train_y, test_x, test_y = arrays
         self.classes = int(max(train_y.max(), test_y.max())) + 1
-        self.shape = (1, *train_x.shape[1:])
+        self.shape = (1, train_x.shape[1], train_x.shape[2])
         self.train = (_scaled(train_x, scale, device), _labels(train_y, device))
         self.test = (_scaled(test_x, scale, device), _labels(test_y, device))
 
@@ -62,7 +62,7 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     out = Path(options.out)
     images = Images(options.data, device)
     gpugrad.manual_seed(options.seed)
-    model = models.build(options.model, *images.shape, images.classes).to(device)
+    model = models.build(options.model, images.shape, images.classes).to(device)
     optimizer = OPTIMIZERS[options.optimizer](model.parameters(), lr=options.lr)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
@@ -129,7 +129,9 @@ def _identity(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in IDENTITY}
 
 
-def _save(path: Path, options: argparse.Namespace, model: nn.Module, optimizer: Any, rows: list[dict[str, Any]]) -> None:
+def _save(
+    path: Path, options: argparse.Namespace, model: nn.Module, optimizer: Any, rows: list[dict[str, Any]]
+) -> None:
     state = {
         "options": _identity(options),
         "model": model.state_dict(),

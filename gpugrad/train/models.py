@@ -5,8 +5,9 @@ from __future__ import annotations
 from .. import nn
 
 
-def build(name: str, channels: int, height: int, width: int, classes: int) -> nn.Module:
-    """An untrained model for images of (channels, height, width)."""
+def build(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """An untrained model for images of `shape` (channels, height, width)."""
+    channels, height, width = shape
     if name == "mlp":
         return mlp(channels * height * width, classes)
     return cnn(channels, height, width, classes)

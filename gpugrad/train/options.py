@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..arguments import positive
+
 DEFAULT_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.1}
 
 
@@ -14,25 +16,14 @@ def add_train_command(commands: Any) -> None:
     p.add_argument("--model", choices=("mlp", "cnn"), default="mlp")
     p.add_argument("--data", metavar="DIR", help="a folder of MNIST-format IDX files (default: the packaged digits)")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    p.add_argument("--epochs", type=_positive(int), default=30)
-    p.add_argument("--batch-size", type=_positive(int), default=32)
-    p.add_argument("--lr", type=_positive(float), help="learning rate (default: 0.002, for sgd 0.1)")
+    p.add_argument("--epochs", type=positive(int), default=30)
+    p.add_argument("--batch-size", type=positive(int), default=32)
+    p.add_argument("--lr", type=positive(float), help="learning rate (default: 0.002, for sgd 0.1)")
     p.add_argument("--optimizer", choices=tuple(DEFAULT_RATES), default="adam")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", metavar="DIR", default="runs/train", help="where results go (default: runs/train)")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     p.set_defaults(run=_run)
-
-
-def _positive(kind: Any) -> Any:
-    def parse(text: str) -> Any:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"must be positive, got {text}")
-        return value
-
-    parse.__name__ = kind.__name__
-    return parse
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,9 @@ def dims(name: str, **options: Any) -> list[Row]:
         return Row(f"{name}{suffix}", lambda t, x: getattr(t, name)(x, **arguments), samples, **options)
 
     return [
-        row("", [*SHAPES, *options.pop("empty", [])]) if name not in ("amax", "amin", "logsumexp") else row("", SHAPES[:0] or [(arr(3),)], dim=0),
+        row("", [*SHAPES, *options.pop("empty", [])])
+        if name not in ("amax", "amin", "logsumexp")
+        else row("", SHAPES[:0] or [(arr(3),)], dim=0),
         row("_dim", [(arr(2, 3, 4, distinct=True),), (arr(3, 33, distinct=True),)], dim=-1),
         row("_dims", [(arr(2, 3, 4),)], dim=(0, -1)),
         row("_keepdim", [(arr(2, 3, 4),)], dim=(1,), keepdim=True),
@@ -88,6 +90,10 @@ ROWS = [
     Row(
         "logsumexp_extreme",
         lambda t, x: t.logsumexp(x, 1),
-        [(arr(2, 3, values=(1000.0, 999.0, -1000.0)),), (arr(2, 2, values=(float("-inf"),)),), (arr(1, 2, values=(float("inf"), 1.0)),)],
+        [
+            (arr(2, 3, values=(1000.0, 999.0, -1000.0)),),
+            (arr(2, 2, values=(float("-inf"),)),),
+            (arr(1, 2, values=(float("inf"), 1.0)),),
+        ],
     ),
 ]
