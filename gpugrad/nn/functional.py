@@ -25,7 +25,8 @@ from ..ops.conv import *
 from ..ops.cross_entropy import *
 from ..ops.distance import *
 from ..ops.dropout import *
-from ..ops.embedding import *
+from ..ops.embedding import one_hot as one_hot
+from ..ops.lookup import *
 from ..ops.loss import *
 from ..ops.matmul import linear as linear
 from ..ops.normalization import *

@@ -25,14 +25,14 @@ Dims = tuple[int, ...] | None  # one dimension in a tuple; None for a 0-d input
 
 
 def _softmax_body(x: Any, *, dim: Dims) -> Any:
-    out = x - np.max(x, axis=dim, keepdims=True, initial=-np.inf)
+    out = np.subtract(x, np.max(x, axis=dim, keepdims=True, initial=-np.inf), out=np.empty_like(x))
     np.exp(out, out=out)
     out /= np.add.reduce(out, axis=dim, keepdims=True)
     return out
 
 
 def _log_softmax_body(x: Any, *, dim: Dims) -> Any:
-    out = x - np.max(x, axis=dim, keepdims=True, initial=-np.inf)
+    out = np.subtract(x, np.max(x, axis=dim, keepdims=True, initial=-np.inf), out=np.empty_like(x))
     out -= np.log(np.add.reduce(np.exp(out), axis=dim, keepdims=True))
     return out
 
@@ -44,7 +44,7 @@ def _softmax_grad_body(dy: Any, y: Any, *, dim: Dims) -> Any:
 
 
 def _log_softmax_grad_body(dy: Any, y: Any, *, dim: Dims) -> Any:
-    out = np.exp(y)
+    out = np.exp(y, out=np.empty_like(y))
     out *= np.add.reduce(dy, axis=dim, keepdims=True)
     return np.subtract(dy, out, out=out)
 
