@@ -37,6 +37,19 @@ def test_products_of_shapes_that_do_not_fit_say_so(call: Any, message: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: x @ 3, "argument 'other' (position 2) must be Tensor, not int"),
+        (lambda x: [1.0] @ x, "argument 'input' (position 1) must be Tensor, not list"),
+    ],
+)
+def test_what_is_no_tensor_is_not_multiplied(call: Any, message: str) -> None:
+    with pytest.raises(TypeError) as error:
+        call(ones(2, 2))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("equation", "shapes", "message"),
     [
         ("ij,jk->ik", [(2, 3), (4, 5)], "does not broadcast with previously seen size 3"),

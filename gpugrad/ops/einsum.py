@@ -8,6 +8,7 @@ product. Each of the two ops has a rule that is one of the two again.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -87,27 +88,37 @@ def contract(x: Any, y: Any, *, x_labels: Labels, y_labels: Labels, wanted: Labe
             f"expected m1 and m2 to have the same dtype, but got: {as_dtype(x.dtype)} != {as_dtype(y.dtype)}; convert "
             "one with .to(dtype)"
         )
-    both = [label for label in x_labels if label in y_labels and label in wanted]
-    summed = [label for label in x_labels if label not in wanted]
+    swap, x_order, y_order, stacked, x_own, y_own, summed, out_order = _layout(x_labels, y_labels, wanted)
+    if swap:
+        x, y = y, x
+    x, y = x.transpose(x_order), y.transpose(y_order)
+    stack, rows = x.shape[:stacked], x.shape[stacked : stacked + x_own]
+    inner, columns = math.prod(x.shape[stacked + x_own :]), y.shape[y.ndim - y_own :]
+    left = x.reshape((*stack, math.prod(rows), inner))
+    right = y.reshape((*stack, inner, math.prod(columns)))
+    result = product(left, right) if summed else left * right
+    return result.reshape((*stack, *rows, *columns)).transpose(out_order)
+
+
+@functools.lru_cache(maxsize=1024)
+def _layout(x_labels: Labels, y_labels: Labels, wanted: Labels) -> tuple[Any, ...]:
+    """How `contract` is a product of stacks of matrices.
+
+    Whether to swap the two; the orders of dimensions (stacked, own, summed) of the first and (stacked, summed, own) of
+    the second; how many are stacked, how many each has of its own; whether any is summed; the order of the result.
+    """
     x_own = [label for label in wanted if label not in y_labels]
     y_own = [label for label in wanted if label not in x_labels]
-    if x_own and y_own and wanted.index(x_own[0]) > wanted.index(y_own[0]):  # spares turning the result round
-        x, x_labels, x_own, y, y_labels, y_own = y, y_labels, y_own, x, x_labels, x_own
-    sizes = dict(zip((*x_labels, *y_labels), (*x.shape, *y.shape)))
-    left = _as_matrices(x, x_labels, both, x_own, summed)
-    right = _as_matrices(y, y_labels, both, summed, y_own)
+    swap = bool(x_own and y_own) and wanted.index(x_own[0]) > wanted.index(y_own[0])  # spares turning the result round
+    if swap:
+        x_labels, x_own, y_labels, y_own = y_labels, y_own, x_labels, x_own
+    both = [label for label in x_labels if label in y_labels and label in wanted]
+    summed = [label for label in x_labels if label not in wanted]
+    x_order = [x_labels.index(label) for label in (*both, *x_own, *summed)]
+    y_order = [y_labels.index(label) for label in (*both, *summed, *y_own)]
     made = (*both, *x_own, *y_own)
-    result = product(left, right) if summed else left * right
-    return result.reshape([sizes[label] for label in made]).transpose([made.index(label) for label in wanted])
-
-
-def _as_matrices(x: Any, labels: Labels, stack: list[Any], rows: list[Any], columns: list[Any]) -> Any:
-    """`x` as a stack of matrices, a plain matrix if nothing is stacked; a view of `x` where strides allow."""
-    x = x.transpose([labels.index(label) for label in (*stack, *rows, *columns)])
-    ends = (len(stack), len(stack) + len(rows))
-    groups = (x.shape[ends[0] : ends[1]], x.shape[ends[1] :])
-    matrix = tuple(int(np.prod(group)) for group in groups)
-    return x.reshape(matrix if not stack else (*x.shape[: ends[0]], *matrix))
+    out_order = [made.index(label) for label in wanted]
+    return swap, x_order, y_order, len(both), len(x_own), len(y_own), bool(summed), out_order
 
 
 contract.defvjp(
@@ -131,31 +142,44 @@ def einsum(equation: Any, *operands: Any) -> Any:
         equation, operands = _from_sublists((equation, *operands))
     elif len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    shapes = tuple(tuple(x.shape) for x in operands)
+    made = None
+    for x, (alignment, contraction) in zip(operands, _plan(equation, tuple(tuple(x.shape) for x in operands))):
+        if alignment is not None:
+            x = align(x, **alignment)
+        made = x if contraction is None else contract(made, x, **contraction)
+    return made
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[Any, Any], ...]:
+    """For each operand the parameters of `align` and of `contract` with the product so far, None where not needed.
+
+    RuntimeError if the equation and the shapes do not agree.
+    """
     terms, wanted = _parse(equation, tuple(map(len, shapes)))
     sizes = _sizes(terms, shapes)
-    pending = [_drop_ones(x, labels, sizes) for x, labels in zip(operands, terms)]
-    made, labels = pending.pop(0)
-    while pending:
-        x, x_labels = pending.pop(0)
-        later = {label for _, other in pending for label in other}.union(wanted)
-        made, labels = _brought_to(made, labels, later.union(x_labels))
-        x, x_labels = _brought_to(x, x_labels, later.union(labels))
-        order = wanted if not pending else tuple(d for d in dict.fromkeys((*labels, *x_labels)) if d in later)
-        made, labels = contract(made, x, x_labels=labels, y_labels=x_labels, wanted=order), order
-    return made if len(operands) > 1 else align(made, labels=labels, wanted=wanted)
-
-
-def _brought_to(x: Any, labels: Labels, useful: set[Any]) -> tuple[Any, Labels]:
-    """`x` without the labels that are of no further use, and without repeated ones."""
-    wanted = tuple(label for label in dict.fromkeys(labels) if label in useful)
-    return (x, labels) if wanted == labels else (align(x, labels=labels, wanted=wanted), wanted)
-
-
-def _drop_ones(x: Any, labels: Labels, sizes: dict[Any, int]) -> tuple[Any, Labels]:
-    """`x` without dimensions of size 1 that other operands have larger: the product broadcasts along them."""
-    kept = tuple(label for label, size in zip(labels, x.shape) if size == sizes[label])
-    return (x, labels) if kept == labels else (align(x, labels=labels, wanted=tuple(dict.fromkeys(kept))), kept)
+    # Dimensions of size 1 that other operands have larger are left out: the product broadcasts along them.
+    kept = [
+        tuple(dict.fromkeys(label for label, size in zip(labels, shape) if size == sizes[label]))
+        for labels, shape in zip(terms, shapes)
+    ]
+    if len(terms) == 1:
+        return (({"labels": terms[0], "wanted": wanted}, None),)
+    steps: list[tuple[Any, Any]] = []
+    made: Labels = ()
+    for k, labels in enumerate(kept):
+        later = set(wanted).union(*kept[k + 1 :])
+        useful = tuple(label for label in labels if label in later or label in made)
+        alignment = None if useful == terms[k] else {"labels": terms[k], "wanted": useful}
+        if k == 0:
+            steps.append((alignment, None))
+            made = useful
+            continue
+        result = tuple(label for label in dict.fromkeys((*made, *useful)) if label in later)
+        result = wanted if k == len(kept) - 1 else result
+        steps.append((alignment, {"x_labels": made, "y_labels": useful, "wanted": result}))
+        made = result
+    return tuple(steps)
 
 
 def _sizes(terms: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]) -> dict[Any, int]:
@@ -180,7 +204,6 @@ def _sizes(terms: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]) -> di
     return sizes
 
 
-@functools.lru_cache(maxsize=512)
 def _parse(equation: str, ndims: tuple[int, ...]) -> tuple[tuple[Labels, ...], Labels]:
     """The labels of each operand, and those of the output."""
     left, arrow, right = equation.replace(" ", "").partition("->")

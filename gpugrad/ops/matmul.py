@@ -75,12 +75,17 @@ _matmul.defvjp(x=lambda g, y: _matmul(g, adjoint(y)), y=lambda g, x: _matmul(adj
 def matmul(input: Any, other: Any, *, out: Tensor | None = None) -> Any:
     """`input @ other`: vectors, matrices, and stacks of matrices whose leading dimensions broadcast.
 
-    RuntimeError if the inner sizes or the dtypes differ.
+    RuntimeError if the inner sizes or the dtypes differ, TypeError for what is no tensor.
     """
-    if input.ndim >= 2 <= other.ndim:
-        result = _matmul(input, other)
-    else:
-        result = _with_vectors(input, other)
+    try:
+        matrices = input.ndim >= 2 <= other.ndim
+    except AttributeError:
+        position, wrong = (2, other) if hasattr(input, "ndim") else (1, input)
+        raise TypeError(
+            f"matmul(): argument '{'input' if position == 1 else 'other'}' (position {position}) must be Tensor, not "
+            f"{type(wrong).__name__}"
+        ) from None
+    result = _matmul(input, other) if matrices else _with_vectors(input, other)
     return result if out is None else into(out, result, "matmul")
 
 
