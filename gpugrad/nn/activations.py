@@ -16,6 +16,7 @@ class _Activation(Module):
 
     function: Any
     arguments: ClassVar[dict[str, Any]] = {}
+    shows_arguments = True  # when printed
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -28,6 +29,8 @@ class _Activation(Module):
         return type(self).function(input, **{name: getattr(self, name) for name in self.arguments})
 
     def extra_repr(self) -> str:
+        if not self.shows_arguments:
+            return ""
         parts = [f"{name}={getattr(self, name)!r}" for name in self.arguments if name != "inplace"]
         if getattr(self, "inplace", False):
             parts.append("inplace=True")
@@ -132,6 +135,7 @@ class Hardsigmoid(_Activation):
 
     function = staticmethod(F.hardsigmoid)
     arguments: ClassVar[dict[str, Any]] = {"inplace": False}
+    shows_arguments = False
 
 
 class Hardswish(_Activation):
@@ -139,6 +143,7 @@ class Hardswish(_Activation):
 
     function = staticmethod(F.hardswish)
     arguments: ClassVar[dict[str, Any]] = {"inplace": False}
+    shows_arguments = False
 
 
 class Hardtanh(_Activation):

@@ -6,8 +6,10 @@ import math
 import warnings
 from typing import Any
 
+from .. import ops
 from ..core import Tensor
 from ..modes import no_grad
+from ..ops.linalg_decompose import linalg_qr
 
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
 _GAINS |= {f"conv{d}d": 1.0 for d in (1, 2, 3)} | {f"conv_transpose{d}d": 1.0 for d in (1, 2, 3)}
@@ -40,20 +42,38 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
-    """Normal numbers cut off at `a` and `b`, by inverting the distribution function on uniform numbers."""
+    """Normal numbers between `a` and `b`: what falls outside is drawn again.
+
+    Where little would fall inside, uniform numbers are drawn and kept with a probability in proportion to the density.
+    """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
-    low, high = (_normal_cdf((x - mean) / std) for x in (a, b))
-    tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-    tensor.erfinv_()
-    tensor.mul_(std * math.sqrt(2.0))
-    tensor.add_(mean)
-    tensor.clamp_(min=a, max=b)
+    inside = _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std)
+    fill = _fill_with_normals if inside > 0.3 else _fill_with_uniforms
+    fill(tensor, mean, std, a, b, generator)
     return tensor
+
+
+def _fill_with_normals(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> None:
+    low, high = tensor.new_tensor([a, b]).tolist()  # as near as the dtype comes
+    tensor.normal_(mean, std, generator=generator)
+    while (outside := (tensor < low) | (tensor > high)).any():
+        tensor.copy_(ops.where(outside, ops.empty_like(tensor).normal_(mean, std, generator=generator), tensor))
+
+
+def _fill_with_uniforms(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> None:
+    mode = max(a, min(mean, b))
+    log_peak = -0.5 * ((mode - mean) / std) ** 2
+    pending = ops.ones_like(tensor, dtype=bool)
+    while pending.any():
+        drawn = ops.empty_like(tensor).uniform_(a, b, generator=generator)
+        tensor.copy_(ops.where(pending, drawn, tensor))
+        log_density = drawn.sub_(mean).div_(std).pow_(2).mul_(-0.5).sub_(log_peak)  # relative to the peak's
+        pending = pending & (ops.empty_like(tensor).uniform_(generator=generator).log_() > log_density)
 
 
 def _normal_cdf(x: float) -> float:
@@ -81,9 +101,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix."""
     if tensor.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got {tensor.ndim}")
-    from ..ops import eye
-
-    return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype))
+    return tensor.copy_(ops.eye(*tensor.shape, dtype=tensor.dtype))
 
 
 @no_grad()
@@ -151,3 +169,33 @@ def kaiming_normal_(
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
         return tensor
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
+
+
+@no_grad()
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+    """A matrix with orthogonal rows or columns, uniformly drawn; dimensions after the first count as one.
+
+    F. Mezzadri, "How to generate random matrices from the classical compact groups" (2007).
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"Only tensors with 2 or more dimensions are supported, got {tensor.ndim}")
+    if tensor.numel() == 0:
+        return tensor
+    rows = tensor.shape[0]
+    drawn = tensor.new_empty((rows, tensor.numel() // rows)).normal_(generator=generator)
+    wide = drawn.shape[0] < drawn.shape[1]
+    q, r = linalg_qr(drawn.T if wide else drawn)
+    q = q * ops.diagonal(r).sign()  # without it the distribution is not uniform
+    return tensor.copy_((q.T if wide else q).reshape(tensor.shape)).mul_(gain)
+
+
+@no_grad()
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """Normal numbers, but zeros in the fraction `sparsity` of the rows of every column; Martens 2010."""
+    if tensor.ndim != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got {tensor.ndim}")
+    rows, columns = tensor.shape
+    tensor.normal_(0, std, generator=generator)
+    for column in range(columns):
+        tensor[ops.randperm(rows)[: math.ceil(sparsity * rows)], column] = 0
+    return tensor

@@ -195,7 +195,7 @@ def batch_norm(
         return _by_statistics(input, running_mean, running_var, weight, bias, columns, eps)
     count = prod(input.shape) // max(channels, 1)
     if count == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(input.shape)}")
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     dims = (0, *range(2, input.ndim))
     mean, variance = moments(input, dims=dims)
     out = _normalize(input, mean, variance, _as_shape(weight, columns), _as_shape(bias, columns), dims=dims, eps=eps)
