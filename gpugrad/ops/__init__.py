@@ -8,6 +8,7 @@ from .compare import *
 from .conv import *
 from .create import *
 from .cross_entropy import *
+from .cumulative import *
 from .distance import *
 from .dropout import *
 from .einsum import *
@@ -23,16 +24,20 @@ from .linalg_solve import *
 from .loss import *
 from .matmul import *
 from .normalization import *
+from .order import *
 from .pad import *
 from .pool import *
 from .power import *
 from .random import *
 from .rearrange import *
 from .reduce import *
+from .reduce_extrema import *
 from .resample import *
 from .shape import *
 from .softmax import *
+from .sort import *
 from .special import *
+from .statistics import *
 from .strided import *
 from .unary import *
 

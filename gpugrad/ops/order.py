@@ -1,0 +1,198 @@
+"""Statistics of order: `median`, `mode`, `quantile`. NaN counts as the largest value, or is left out by `nan...`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import return_types
+from ..core import Tensor
+from ..dtypes import as_dtype
+from ..inplace import into
+from ..op import op
+from .along import check_reducible, chosen, pick_along
+from .dims import normalize_dim
+from .numpy_names import numpy_names
+from .reduce import numpy_dtype
+from .reduce_extrema import share_among_ties
+from .sort import sort, stable_order
+
+__all__ = ["median", "mode", "nanmedian", "nanquantile", "quantile"]
+
+
+def _pick_line(x: Any, index: Any, dim: int, keepdim: bool) -> Any:
+    """`x` at `index`, which has size 1 along `dim`."""
+    found = np.take_along_axis(x, index, axis=dim)
+    return found if keepdim else found.reshape([n for d, n in enumerate(found.shape) if d != dim])
+
+
+# ---- median ----
+
+
+@op(name="median_index")
+def _median_index(x: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
+    """Where the lower median is; the first NaN, if there is one and NaNs are not skipped."""
+    size = x.shape[dim]
+    numbers = np.add.reduce(x == x, axis=dim, keepdims=True, dtype=np.int64)
+    middle = np.maximum(numbers - 1, 0) // 2
+    if not skip_nan:
+        middle = np.where(numbers < size, numbers, middle)
+    return _pick_line(stable_order(x, dim), middle, dim, keepdim)
+
+
+@op(name="median")
+def _median_of_all(x: Any, *, skip_nan: bool) -> Any:
+    flat = x.reshape(-1)
+    return flat[_median_index.op.body(flat, dim=0, keepdim=False, skip_nan=skip_nan)]
+
+
+_median_of_all.defvjp(x=lambda g, x, out: share_among_ties(g, x, out, dim=None, keepdim=False))
+
+
+def _median(result: Any, input: Any, dim: int | None, keepdim: bool, skip_nan: bool, out: Any) -> Any:
+    if dim is not None:
+        return chosen(result, input, _median_index, dim, keepdim, out, skip_nan=skip_nan)
+    if 0 in input.shape:
+        raise RuntimeError(
+            f"{result.__name__}(): there is no median of no elements: the input has shape {list(input.shape)}"
+        )
+    return _median_of_all(input, skip_nan=skip_nan)
+
+
+@numpy_names
+def median(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
+    """The lower median of everything, or with `dim` `(values, indices)` along it; NaN if there is one.
+
+    IndexError if `dim` is out of range or has size 0, RuntimeError if there is no element at all.
+    """
+    return _median(return_types.median, input, dim, keepdim, False, out)
+
+
+@numpy_names
+def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
+    """`median` of what is not NaN; NaN if nothing else is there."""
+    return _median(return_types.nanmedian, input, dim, keepdim, True, out)
+
+
+# ---- mode ----
+
+
+@op(name="mode_index")
+def _mode_index(x: Any, *, dim: int, keepdim: bool) -> Any:
+    """The last index of the smallest of the most frequent values: where the first longest run of the sorted line ends."""
+    order = stable_order(x, dim)
+    line = np.moveaxis(np.take_along_axis(x, order, axis=dim), dim, -1)
+    places = np.arange(line.shape[-1], like=x)
+    begins = np.ones_like(line, np.bool_)
+    begins[..., 1:] = line[..., 1:] != line[..., :-1]
+    length = places - np.maximum.accumulate(np.where(begins, places, 0), axis=-1)
+    ends = np.expand_dims(np.argmax(length, axis=-1), dim)
+    return _pick_line(order, ends, dim, keepdim)
+
+
+@numpy_names
+def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
+    """`(values, indices)` of the most frequent value along `dim`, the smallest of equally frequent ones.
+
+    The index is its last. IndexError if `dim` is out of range or has size 0.
+    """
+    return chosen(return_types.mode, input, _mode_index, dim, keepdim, out)
+
+
+# ---- quantiles ----
+
+
+@op(name="quantile_places", outputs=3)
+def _places(x: Any, q: Any, *, dim: int, interpolation: str, skip_nan: bool) -> Any:
+    """For each q along `dim`: the indices below and above in the sorted line, and how far to go from one to the other."""
+    size = x.shape[dim]
+    numbers = np.add.reduce(x == x, axis=dim, keepdims=True, dtype=np.int64)
+    q = q.reshape((-1,) + (1,) * (x.ndim - dim - 1)).astype(np.float64)
+    rank = q * (np.maximum(numbers, 1) - 1)
+    rank = np.where(numbers < (1 if skip_nan else size), size - 1, rank)
+    if interpolation in _ROUNDINGS:
+        rank = _ROUNDINGS[interpolation](rank)
+    below, above = np.floor(rank), np.ceil(rank)
+    way = np.full_like(rank, 0.5) if interpolation == "midpoint" else rank - below
+    return below.astype(np.int64), above.astype(np.int64), way.astype(x.dtype)
+
+
+_ROUNDINGS = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}
+
+
+def _quantile(
+    name: str, input: Any, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool, out: Any
+) -> Any:
+    q, one = _check_quantile(name, input, q, interpolation)
+    x, at = (input.reshape((-1,)), 0) if dim is None else (input, normalize_dim(dim, input.ndim))
+    if not x.ndim:
+        x = x.reshape((1,))
+    check_reducible(name, x, at)
+    line = sort(x, at).values
+    below, above, way = _places(x.detach(), q, dim=at, interpolation=interpolation, skip_nan=skip_nan)
+    low, high = pick_along(line, below, dim=at), pick_along(line, above, dim=at)
+    found = (low + (high - low) * way).movedim(at, 0)
+    if keepdim:
+        kept = [1] * input.ndim if dim is None else [1 if d == at else n for d, n in enumerate(input.shape)]
+        found = found.reshape((found.shape[0], *kept))
+    elif not input.ndim:
+        found = found.reshape((found.shape[0],))
+    result = found.reshape(found.shape[1:]) if one else found
+    return result if out is None else into(out, result, name)
+
+
+def _check_quantile(name: str, input: Any, q: Any, interpolation: str) -> tuple[Any, bool]:
+    """`q` as a tensor of one dimension, and whether it was a single number. RuntimeErrors as PyTorch has them."""
+    from .create import tensor
+
+    dtype = numpy_dtype(input)
+    if dtype not in (np.float32, np.float64):
+        raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {as_dtype(dtype)}")
+    if not isinstance(q, Tensor):
+        q = tensor(q, dtype=input.dtype)
+    if q.ndim > 1:
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got {q.ndim} dimensions")
+    if numpy_dtype(q) != dtype:
+        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype}")
+    if interpolation not in ("linear", "midpoint", *_ROUNDINGS):
+        raise RuntimeError(
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+        )
+    if 0 in input.shape:
+        raise RuntimeError(f"{name}() input tensor must be non-empty")
+    if not bool(((q >= 0) & (q <= 1)).all()):
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+    return q.detach().reshape((-1,)), q.ndim == 0
+
+
+@numpy_names
+def quantile(
+    input: Any,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+    out: Tensor | None = None,
+) -> Any:
+    """The `q`-th quantiles along `dim` (of everything if None), NaN if there is one; `q` is a number or has one dimension.
+
+    Several q come first in the shape. `interpolation` is linear, lower, higher, midpoint or nearest. RuntimeError if
+    `input` is empty or not float32 or float64, or q is not in [0, 1].
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False, out)
+
+
+@numpy_names
+def nanquantile(
+    input: Any,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+    out: Tensor | None = None,
+) -> Any:
+    """`quantile` of what is not NaN; NaN if nothing else is there."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True, out)
