@@ -142,14 +142,34 @@ def eigh(A: Any, UPLO: str = "L") -> EighResult:
     LinAlgError if the algorithm does not converge.
     """
     check_matrix("linalg.eigh", A, square=True)
-    if UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    _check_uplo(UPLO)
     return EighResult(*_eigh(A, UPLO=UPLO.upper()))
+
+
+def _check_uplo(uplo: str) -> None:
+    if uplo.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {uplo}")
+
+
+@op(name="linalg_eigvalsh")
+def _eigvalsh(a: Any, *, UPLO: Any) -> Any:
+    return attempt("linalg.eigvalsh", lambda x: np.linalg.eigvalsh(x, UPLO), a, problem=_NO_CONVERGENCE)
+
+
+def _eigvalsh_rule(g: Any, a: Any, *, UPLO: Any) -> Any:
+    """The vectors are computed here, so that values alone cost less."""
+    v = _eigh(a, UPLO=UPLO)[1]
+    return matmul(v * row(g), adjoint(v))
+
+
+_eigvalsh.defvjp(a=_eigvalsh_rule)
 
 
 def eigvalsh(A: Any, UPLO: str = "L", *, out: Tensor | None = None) -> Any:
     """The eigenvalues of symmetric matrices in ascending order."""
-    result = eigh(A, UPLO)[0]
+    check_matrix("linalg.eigvalsh", A, square=True)
+    _check_uplo(UPLO)
+    result = _eigvalsh(A, UPLO=UPLO.upper())
     return result if out is None else into(out, result, "linalg_eigvalsh")
 
 
@@ -234,9 +254,24 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True) -> LegacySVDResu
     return LegacySVDResult(input.new_zeros(*stack, rows, rows), s, input.new_zeros(*stack, columns, columns))
 
 
+@op(name="linalg_svdvals")
+def _svdvals(a: Any) -> Any:
+    return attempt("linalg.svdvals", lambda x: np.linalg.svd(x, compute_uv=False), a, problem=_NO_CONVERGENCE)
+
+
+def _svdvals_rule(g: Any, a: Any) -> Any:
+    """The vectors are computed here, so that values alone cost less."""
+    u, _, vh = _svd(a, full_matrices=False)
+    return matmul(u * row(g), vh)
+
+
+_svdvals.defvjp(a=_svdvals_rule)
+
+
 def svdvals(A: Any, *, driver: str | None = None, out: Tensor | None = None) -> Any:
     """The singular values of matrices in descending order. LinAlgError if the algorithm does not converge."""
-    result = linalg_svd(A, False)[1]
+    check_matrix("linalg.svdvals", A)
+    result = _svdvals(A)
     return result if out is None else into(out, result, "linalg_svdvals")
 
 

@@ -13,7 +13,7 @@ from ..inplace import into
 from ..op import op
 from .dims import normalize_dim
 from .elementwise import zero
-from .linalg_decompose import linalg_svd, plus_identity
+from .linalg_decompose import plus_identity, svdvals
 from .linalg_norm import matrix_norm, vector_norm
 from .linalg_solve import inv
 from .linalg_types import check_matrix
@@ -154,7 +154,7 @@ def cond(A: Any, p: Any = None, *, out: Tensor | None = None) -> Any:
     """The condition number of matrices: `norm(A, p) * norm(inv(A), p)`; for None, 2 and -2 by singular values."""
     check_matrix("linalg.cond", A, square=p not in (None, 2, -2))
     if p in (None, 2, -2):
-        values = linalg_svd(A, False)[1]
+        values = svdvals(A)
         largest, least = (vector_norm(values, ord, -1) for ord in (float("inf"), float("-inf")))
         result = least / largest if p == -2 else largest / least
     else:
