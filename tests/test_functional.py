@@ -303,3 +303,27 @@ def test_convolution_is_differentiated_twice_through_every_argument() -> None:
     from gpugrad.gradcheck import gradgradcheck
 
     gradgradcheck(lambda x, w, b: F.conv2d(x, w, b, padding=1), (leaf(1, 2, 3, 3), leaf(2, 2, 2, 2), leaf(2)))
+
+
+# ---- normalization ----
+
+
+@pytest.mark.parametrize(
+    ("shape", "call"),
+    [
+        ((700, 300), lambda F, x, w, b: F.layer_norm(x, (300,), w, b)),
+        ((5, 300, 90), lambda F, x, w, b: F.batch_norm(x, None, None, w, b, training=True)),
+        ((40, 300, 17), lambda F, x, w, b: F.group_norm(x, 20, w, b)),
+        ((9, 300, 50), lambda F, x, w, b: F.instance_norm(x, weight=w, bias=b)),
+    ],
+)
+def test_normalization_of_more_than_one_block(shape: tuple[int, ...], call: Any, torch: Any) -> None:
+    values = [rand(*shape), rand(300, seed=1), rand(300, seed=2)]
+    ours = [gpugrad.tensor(v, requires_grad=True) for v in values]
+    theirs = [torch.tensor(v, requires_grad=True) for v in values]
+    a, b = call(F, *ours), call(torch.nn.functional, *theirs)
+    np.testing.assert_allclose(array(a), b.detach().numpy(), atol=1e-12)
+    a.pow(3).sum().backward()
+    b.pow(3).sum().backward()
+    for mine, peer in zip(ours, theirs):
+        np.testing.assert_allclose(array(mine.grad), peer.grad.numpy(), atol=1e-9)

@@ -25,6 +25,7 @@ from ..ops.conv import *
 from ..ops.cross_entropy import *
 from ..ops.distance import *
 from ..ops.dropout import *
+from ..ops.einsum import bilinear as bilinear
 from ..ops.embedding import one_hot as one_hot
 from ..ops.lookup import *
 from ..ops.loss import *

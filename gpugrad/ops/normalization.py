@@ -19,6 +19,7 @@ import numpy as np
 from ..core import Tensor
 from ..dtypes import LOW_PRECISION, as_dtype, finfo
 from ..op import op
+from . import normalization_numpy
 from .cast import cast
 from .elementwise import widen
 from .reduce import sum_over
@@ -42,12 +43,7 @@ def _mean(x: Any, dims: Dims) -> Any:
 @op(outputs=2)
 def moments(x: Any, *, dims: Dims) -> Any:
     """Mean and biased variance of `x` over `dims`, which stay with size 1; in float32 for half precision."""
-    wide = x.astype(np.float32) if x.dtype in LOW_PRECISION else x
-    count = max(prod([x.shape[d] for d in dims]), 1)
-    mean = np.add.reduce(wide, axis=dims, keepdims=True) / count
-    centered = wide - mean
-    np.multiply(centered, centered, out=centered)
-    return mean, np.add.reduce(centered, axis=dims, keepdims=True) / count
+    return normalization_numpy.moments(x, dims=dims)
 
 
 def _moments_of(x: Any, dims: Dims) -> tuple[Any, Any]:
@@ -57,36 +53,38 @@ def _moments_of(x: Any, dims: Dims) -> tuple[Any, Any]:
     return mean, _mean(centered * centered, dims)
 
 
-def _normalize_body(
+@op(name="normalize_over", broadcasts=True)
+def _normalize(
     x: Any, mean: Any, variance: Any, weight: Any = None, bias: Any = None, *, dims: Dims, eps: float
 ) -> Any:
-    out = np.subtract(x, mean, dtype=mean.dtype)
-    out *= 1 / np.sqrt(variance + eps)
-    if weight is not None:
-        out *= weight
-    if bias is not None:
-        out += bias
-    return out.astype(x.dtype, copy=False)
+    return normalization_numpy.normalize(x, mean, variance, weight, bias, dims=dims, eps=eps)
 
 
 def _normalize_rule(
     g: Any, x: Any, mean: Any, variance: Any, weight: Any, needs: Any, *, dims: Dims, eps: float
 ) -> tuple[Any, ...]:
-    if _dtype(x) in LOW_PRECISION:
-        g, x = cast(g, _FLOAT32), cast(x, _FLOAT32)
-    if isinstance(x, Tensor):  # on the way to second derivatives mean and variance are functions of x once more
-        mean, variance = _moments_of(x, dims)
-    scale = rsqrt(variance + eps)
-    x_hat = (x - mean) * scale
-    dweight = g * x_hat if needs[0] or needs[3] else None  # the walk sums it, and g, to the shapes of weight and bias
-    dx = None
-    if needs[0]:
-        s, projected = (g, dweight) if weight is None else (g * weight, dweight * weight)
-        dx = (s - _mean(s, dims) - x_hat * _mean(projected, dims)) * scale
+    """The walk sums the gradients of weight and bias to their shapes."""
+    if isinstance(x, Tensor):
+        dx, dweight = _recorded_gradients(g, x, weight, dims, eps)
+    else:
+        dx, dweight = normalization_numpy.normalize_gradients(
+            g, x, mean, variance, weight, (needs[0], needs[3]), dims=dims, eps=eps
+        )
     return dx, None, None, dweight, g
 
 
-_normalize = op(_normalize_body, name="normalize_over", broadcasts=True)
+def _recorded_gradients(g: Any, x: Any, weight: Any, dims: Dims, eps: float) -> tuple[Any, Any]:
+    """`normalize_gradients` for second derivatives: mean and variance are functions of `x` once more."""
+    if _dtype(x) in LOW_PRECISION:
+        g, x = cast(g, _FLOAT32), cast(x, _FLOAT32)
+    mean, variance = _moments_of(x, dims)
+    scale = rsqrt(variance + eps)
+    x_hat = (x - mean) * scale
+    dweight = g * x_hat
+    s, product = (g, dweight) if weight is None else (g * weight, dweight * weight)
+    return (s - _mean(s, dims) - x_hat * _mean(product, dims)) * scale, dweight
+
+
 _normalize.defvjp(_normalize_rule)
 
 
