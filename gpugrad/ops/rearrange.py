@@ -14,7 +14,7 @@ from ..dtypes import as_dtype
 from ..op import op
 from .dims import as_size, normalize_dim, normalize_dims
 from .reduce import sum_over
-from .shape import expand, movedim, reshape, transpose, unsqueeze
+from .shape import expand, reshape, transpose, unsqueeze
 
 __all__ = [
     "block_diag",
@@ -282,7 +282,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     shape = tuple([x._array.size for x in ordered])
     grids = [expand(reshape(x, (1,) * i + (-1,) + (1,) * (len(ordered) - i - 1)), shape) for i, x in enumerate(ordered)]
     if swap:
-        grids = [movedim(grid, 0, 1) for grid in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

@@ -140,9 +140,16 @@ def add_strided(g: Any, *, shape: tuple[int, ...], stride: tuple[int, ...], offs
 
 
 _as_strided.defvjp(x=lambda g, x_shape, *, stride, offset: add_strided(g, shape=x_shape, stride=stride, offset=offset))
-add_strided.defvjp(
-    g=lambda g, g_shape, *, stride, offset: _as_strided(g.contiguous(), size=g_shape, stride=stride, offset=offset)
-)
+
+
+@op
+def read_strided(x: Any, *, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
+    """A copy of what `_as_strided` sees of the elements of `x` in order: the adjoint of `add_strided`."""
+    return _as_strided(x.copy(), size=size, stride=stride, offset=offset).copy()
+
+
+add_strided.defvjp(g=lambda g, g_shape, *, stride, offset: read_strided(g, size=g_shape, stride=stride, offset=offset))
+read_strided.defvjp(x=lambda g, x_shape, *, stride, offset: add_strided(g, shape=x_shape, stride=stride, offset=offset))
 
 
 def _address(array: Any) -> int:
@@ -170,7 +177,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     start = offset_in_memory(array) if storage_offset is None else storage_offset
     reach = sum((n - 1) * s for n, s in zip(size, stride)) + 1 if 0 not in size else 0
-    memory = input
+    memory: Tensor | None = input
     while memory is not None:
         begin = start - offset_in_memory(memory._array)
         if memory._array.flags.c_contiguous and begin >= 0 and begin + reach <= memory._array.size:
