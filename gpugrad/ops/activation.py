@@ -270,7 +270,7 @@ def glu(input: Any, dim: int = -1) -> Any:
     size = input.shape[normalize_dim(dim, input.ndim)]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
-    from .shape import chunk
+    from .join import chunk
 
     value, gate = chunk(input, 2, dim)
     return value * sigmoid(gate)

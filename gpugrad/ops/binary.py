@@ -88,6 +88,6 @@ def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Any:
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Any:
     """The `p`-norm of `input - other`, over all elements."""
-    from .reduce import norm
+    from .linalg_norm import norm
 
     return norm(input - other, p)

@@ -188,9 +188,9 @@ def _splittable_dim(input: Tensor, dim: int, name: str) -> int:
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of `tensor` along `dim`: each of the given size (the last may be smaller), or one per size in a list."""
     if not hasattr(split_size_or_sections, "__index__"):
-        return split_with_sizes(tensor, split_size_or_sections, dim)  # type: ignore[arg-type]
+        return split_with_sizes(tensor, split_size_or_sections, dim)
     dim = _splittable_dim(tensor, dim, "split")
-    step, size = operator.index(split_size_or_sections), tensor._array.shape[dim]  # type: ignore[arg-type]
+    step, size = operator.index(split_size_or_sections), tensor._array.shape[dim]
     if step < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={step}")
     if step == 0 and size:

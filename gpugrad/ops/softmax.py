@@ -61,8 +61,8 @@ _softmax.defvjp(x=lambda g, out, *, dim: softmax_grad(g, out, dim=dim))
 _log_softmax.defvjp(x=lambda g, out, *, dim: log_softmax_grad(g, out, dim=dim))
 
 # y * (dy - sum(dy * y)), and of the logarithm dy - exp(y) * sum(dy), where y is the value
-softmax_grad = op(widen(_softmax_grad_body), name="softmax_grad")
-log_softmax_grad = op(widen(_log_softmax_grad_body), name="log_softmax_grad")
+softmax_grad: Any = op(widen(_softmax_grad_body), name="softmax_grad")
+log_softmax_grad: Any = op(widen(_log_softmax_grad_body), name="log_softmax_grad")
 softmax_grad.defvjp(
     dy=lambda g, y, *, dim: softmax_grad(g, y, dim=dim),
     y=lambda g, dy, y, *, dim: g * (dy - _sum(dy * y, dim)) - dy * _sum(g * y, dim),

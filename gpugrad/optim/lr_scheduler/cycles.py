@@ -35,7 +35,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
 
-    def step(self, epoch: float | None = None) -> None:  # type: ignore[override]  # fractions too
+    def step(self, epoch: float | None = None) -> None:  # fractions too
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:
@@ -171,4 +171,4 @@ def _total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: i
     for name, value in given.items():
         if not isinstance(value, int) or value <= 0:
             raise ValueError(f"Expected positive integer {name}, but got {value}")
-    return math.prod(given.values())  # type: ignore[arg-type]
+    return math.prod(given.values())
