@@ -19,7 +19,9 @@ import numpy as np
 from ..dtypes import LOW_PRECISION
 from ..fp_errors import SILENT, quiet, restore
 
-BLOCK = 2**14  # elements of a block: the five to seven arrays of a formula then fit a core's second-level cache
+BLOCK = (
+    2**16
+)  # elements of a block: the arrays of a formula stay in the second-level cache, calls cost little beside it
 SMALL = 2**12  # elements up to which a copy costs less than the calls it saves
 SCRATCHES = 3  # scratch arrays that a formula may use
 
@@ -48,7 +50,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
-        self._relative: list[float] = []
+        self._relative: list[float] | None = None
         self._units: list[_Together | _Alone] = []
         self._steps: list[Any] = []
         self._all_steps: Any = None
@@ -79,17 +81,16 @@ class Workspace:
         `states` has a list parallel to `params` for each kind of state; `step` is the number given for the parameter.
         RuntimeError, with nothing written, if an array is read-only.
         """
-        steps = steps or [0.0] * len(params)
-        relative = [step - steps[0] for step in steps]
+        relative = [step - steps[0] for step in steps] if steps else None
         kept = [*params, *chain.from_iterable(states)]
         same = relative == self._relative and len(kept) == len(self._kept) and all(map(is_, kept, self._kept))
         if not same:
-            self._units = self._plan(params, states, relative)
+            self._units = self._plan(params, states, relative or [0.0] * len(params))
             self._kept, self._relative = kept, relative
         token = quiet(SILENT)
         try:
             for unit in self._units:
-                unit.run(formula, steps[unit.members[0]], [grads[i] for i in unit.members], self)
+                unit.run(formula, steps[unit.members[0]] if steps else 0.0, [grads[i] for i in unit.members], self)
         finally:
             restore(token)
 
@@ -105,11 +106,12 @@ class Workspace:
         return units
 
     def scratch(self, size: int, like: Any) -> list[Any]:
-        """Uninitialised flat arrays of at least `size` elements, of the dtype of `like`, shared by all units."""
-        found = self._scratch.get(like.dtype)
+        """Uninitialised flat arrays of at least `size` elements, in which to compute with `like`, for all units."""
+        dtype = _compute_dtype(like)
+        found = self._scratch.get(dtype)
         if found is None or found[0].size < size:
-            found = [np.empty(size, like.dtype, like=like) for _ in range(SCRATCHES)]
-            self._scratch[like.dtype] = found
+            found = [np.empty(size, dtype, like=like) for _ in range(SCRATCHES)]
+            self._scratch[dtype] = found
         return found
 
 
@@ -150,16 +152,15 @@ class _Alone:
 
     def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
         param, *states = self.written
-        arrays = [param, grads[0], *states]
-        dtype = _compute_dtype(param)
-        for parts in _blocks(arrays):
-            shape, size = parts[0].shape, parts[0].size
-            like = np.empty(0, dtype, like=param)
-            scratch = [s[:size].reshape(shape) for s in workspace.scratch(max(size, min(param.size, BLOCK)), like)]
-            if dtype == param.dtype:
+        narrow = param.dtype in LOW_PRECISION
+        for parts in _blocks([param, grads[0], *states]):
+            scratch = workspace.scratch(max(BLOCK, parts[0].size), param)
+            if scratch[0].shape != parts[0].shape:
+                scratch = [s[: parts[0].size].reshape(parts[0].shape) for s in scratch]
+            if not narrow:
                 formula(step, *parts, *scratch)
                 continue
-            wide = [part.astype(dtype) for part in parts]
+            wide = [part.astype(np.float32) for part in parts]
             formula(step, *wide, *scratch)
             for k, (part, value) in enumerate(zip(parts, wide)):
                 if k != 1:  # the gradient is not written

@@ -203,23 +203,27 @@ class Optimizer:
 
         States that are missing are made first, of `fill`; `counts`: the op counts steps.
         """
-        states = [self.state[p] for p in params] if names or counts else []
         columns = [[p._array for p in params], [p._grad._array for p in params]]  # type: ignore[union-attr]
-        if counts and any("step" not in state for state in states):
-            fresh = [state for state in states if "step" not in state]
-            for state, step in zip(fresh, steps_beside(len(fresh), like=params[0]._array)):
-                state["step"] = wrap(step)
-        for name in names:
-            if any(state.get(name) is None for state in states):
-                fresh_params = [p for p, state in zip(params, states) if state.get(name) is None]
-                for p, array in zip(fresh_params, zeros_beside([p._array for p in fresh_params], fill)):
-                    self.state[p][name] = wrap(array)
-            columns.append([state[name]._array for state in states])
+        steps = []
         if counts:
-            columns.append([state["step"]._array for state in states])
+            steps = [self._column(params, "step", lambda fresh: steps_beside(len(fresh), fresh[0]._array))]
+        for name in names:
+            columns.append(self._column(params, name, lambda fresh: zeros_beside([p._array for p in fresh], fill)))
+        columns += steps
         function(*chain.from_iterable(columns), workspace=self._workspaces[id(params[0]), len(params)], **options)
         for p in params:
             mark_written(p)
+
+    def _column(self, params: list[Tensor], name: str, make: Callable[[list[Tensor]], list[Any]]) -> list[Any]:
+        """The arrays of one state of `params`; `make` gives those that are missing."""
+        state = self.state
+        try:
+            return [state[p][name]._array for p in params]
+        except (KeyError, AttributeError):  # missing, or None
+            fresh = [p for p in params if state[p].get(name) is None]
+        for p, array in zip(fresh, make(fresh)):
+            state[p][name] = wrap(array)
+        return [state[p][name]._array for p in params]
 
     # --------------------------------------------------------------------------------------------------- groups
 

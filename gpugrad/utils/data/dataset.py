@@ -50,10 +50,10 @@ class _Chain(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         for dataset in self.datasets:
-            yield from dataset  # type: ignore[misc]  # checked in __init__
+            yield from iter(dataset)
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self.datasets)  # type: ignore[arg-type]
+        return sum(map(len, self.datasets))  # type: ignore[arg-type]
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -135,7 +135,7 @@ def random_split(
         )
     order = randperm(total, generator=engine_of(generator)).tolist()
     ends = accumulate(lengths)
-    return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths)]  # type: ignore[misc]
+    return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths)]
 
 
 def _from_fractions(fractions: Sequence[float], total: int) -> list[int]:
