@@ -109,7 +109,7 @@ class Sequential(_Indexed):
 
     def forward(self, input: Any) -> Any:
         output = input
-        for module in self._modules.values():
+        for module in self:
             output = module(output)
         return output
 

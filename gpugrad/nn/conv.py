@@ -87,7 +87,7 @@ class _Conv(Module):
         if self.padding == "same":
             totals = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             return [w for total in reversed(totals) for w in (total // 2, total - total // 2)]
-        return [w for p in reversed(self.padding) for w in (p, p)]
+        return [w for p in reversed(_tuple(self.padding, self.ndim)) for w in (p, p)]
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from ...core import Tensor, wrap
+from ... import ops
+from ...core import Tensor
 from ...modes import no_grad
 
 
@@ -27,10 +26,8 @@ def get_total_norm(
     """The `norm_type` norm of all elements of `tensors` together, as a 0-d tensor."""
     given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not given:
-        return wrap(np.zeros((), np.float32))
-    from ...ops import norm, stack
-
-    total = norm(stack([norm(t.detach(), norm_type) for t in given]), norm_type)
+        return ops.tensor(0.0)
+    total = ops.norm(ops.stack([ops.norm(t.detach(), norm_type) for t in given]), norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -49,13 +46,20 @@ def clip_grad_norm_(
     foreach: bool | None = None,
 ) -> Tensor:
     """Scale the gradients so that their norm together is at most `max_norm`; returns the norm before."""
-    grads = _grads(parameters)
-    total = get_total_norm(grads, float(norm_type), error_if_nonfinite)
-    if grads:
-        scale: Any = (max_norm / (total + 1e-6)).clamp(max=1.0)
-        for g in grads:
-            g.mul_(scale.to(g.dtype))
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    total = get_total_norm(_grads(given), float(norm_type), error_if_nonfinite)
+    clip_grads_with_norm_(given, max_norm, total)
     return total
+
+
+@no_grad()
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scale the gradients by `max_norm / total_norm` where that is less than 1."""
+    scale: Any = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
+    for g in _grads(parameters):
+        g.mul_(scale.to(g.dtype))
 
 
 @no_grad()
