@@ -48,6 +48,8 @@ class _Targets:
     @staticmethod
     def _kept(target: Any, classes: int, ignore_index: int) -> Any:
         """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
+        if not 0 <= ignore_index < classes and target.size and target.view(np.uint64).max() < classes:
+            return None  # one pass: negative numbers are large ones without their sign
         valid = (target >= 0) & (target < classes)
         keep = target != ignore_index
         bad = keep & ~valid
@@ -118,20 +120,23 @@ def _cross_entropy_grad(
     scores = _wide(p)
     weight = None if weight is None else _wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
-    scale = np.broadcast_to(at.scale(_wide(dy)), target.shape)
-    hard = scale * (1 - label_smoothing)
-    hard = hard if at.counts is None else hard * at.counts
+    scale = at.scale(_wide(dy)) * (1 - label_smoothing)
+    hard = scale if at.counts is None else scale * at.counts
     if not label_smoothing:
-        grad = scores * np.expand_dims(hard, 1)
-        grad[at.index] -= hard
-        return grad.astype(p.dtype, copy=False)
-    soft = scale * (label_smoothing / p.shape[1])
-    soft = soft if at.keep is None else soft * at.keep
-    weights = np.ones(p.shape[1], scores.dtype) if weight is None else weight
-    grad = scores * np.expand_dims(hard + soft * np.add.reduce(weights), 1)
-    grad -= np.expand_dims(soft, 1) * _class_shaped(weights, p.ndim)
+        grad = scores * _across_classes(hard)
+    else:
+        soft = at.scale(_wide(dy)) * (label_smoothing / p.shape[1])
+        soft = soft if at.keep is None else soft * at.keep
+        weights = np.ones_like(scores, shape=p.shape[1]) if weight is None else weight
+        grad = scores * _across_classes(hard + soft * np.add.reduce(weights))
+        grad -= _across_classes(soft) * _class_shaped(weights, p.ndim)
     grad[at.index] -= hard
     return grad.astype(p.dtype, copy=False)
+
+
+def _across_classes(x: Any) -> Any:
+    """One number for each target, or for all, in a shape that broadcasts over the classes."""
+    return np.expand_dims(x, 1) if x.ndim else x
 
 
 def _cross_entropy_rule(g: Any, out: Any, target: Any, weight: Any, **params: Any) -> Any:
