@@ -327,3 +327,39 @@ def test_normalization_of_more_than_one_block(shape: tuple[int, ...], call: Any,
     b.pow(3).sum().backward()
     for mine, peer in zip(ours, theirs):
         np.testing.assert_allclose(array(mine.grad), peer.grad.numpy(), atol=1e-9)
+
+
+# ---- samples of classes, margins ----
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("dim", [-1, 0])
+def test_gumbel_softmax_draws_what_torch_draws(hard: bool, dim: int, torch: Any) -> None:
+    ours, theirs = leaf(4, 5), torch.tensor(rand(4, 5), requires_grad=True)
+    gpugrad.manual_seed(3)
+    torch.manual_seed(3)
+    a = F.gumbel_softmax(ours, 0.7, hard, dim=dim)
+    b = torch.nn.functional.gumbel_softmax(theirs, 0.7, hard, dim=dim)
+    np.testing.assert_allclose(array(a), b.detach().numpy(), rtol=1e-9, atol=1e-12)
+    a.pow(2).sum().backward()
+    b.pow(2).sum().backward()
+    np.testing.assert_allclose(array(ours.grad), theirs.grad.numpy(), rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("p", [1, 2])
+def test_multi_margin_loss(p: int, reduction: str, torch: Any) -> None:
+    for shape, target in (((4, 5), [0, 4, 2, 2]), ((5,), 3)):
+        ours, theirs = leaf(*shape), torch.tensor(rand(*shape), requires_grad=True)
+        for weight in (None, np.array([1.0, 2, 3, 4, 5])):
+            options = {"p": p, "margin": 0.7, "reduction": reduction}
+            w = None if weight is None else gpugrad.tensor(weight)
+            a = F.multi_margin_loss(ours, gpugrad.tensor(target), weight=w, **options)
+            w = None if weight is None else torch.tensor(weight)
+            b = torch.nn.functional.multi_margin_loss(theirs, torch.tensor(target), weight=w, **options)
+            np.testing.assert_allclose(array(a), b.detach().numpy(), rtol=1e-12)
+            a.sum().backward()
+            b.sum().backward()
+        np.testing.assert_allclose(array(ours.grad), theirs.grad.numpy(), rtol=1e-10)
+    with pytest.raises(ValueError, match="only p == 1 and p == 2"):
+        F.multi_margin_loss(leaf(2, 3), gpugrad.tensor([0, 1]), p=3)

@@ -34,6 +34,7 @@ from ..ops.normalization import *
 from ..ops.pad import *
 from ..ops.pool import *
 from ..ops.resample import *
+from ..ops.sampled import *
 from ..ops.softmax import log_softmax as _log_softmax
 from ..ops.softmax import softmax as _softmax
 from ..ops.softmax import softmin as _softmin

@@ -18,6 +18,7 @@ from .compare import choose
 from .cross_entropy import _legacy, check_reduction
 from .distance import pairwise_distance
 from .elementwise import binary, widen
+from .embedding import one_hot
 from .extrema import clamp, clamp_min
 from .reduce import sum_over
 from .special import xlogy
@@ -34,6 +35,7 @@ __all__ = [
     "l1_loss",
     "margin_ranking_loss",
     "mse_loss",
+    "multi_margin_loss",
     "multilabel_soft_margin_loss",
     "poisson_nll_loss",
     "smooth_l1_loss",
@@ -446,3 +448,29 @@ def multilabel_soft_margin_loss(
     losses = losses if weight is None else losses * weight
     per_sample = sum_over(losses, dim=(input.ndim - 1,), keepdim=False) / input.shape[-1]
     return _reduced(per_sample, _legacy(size_average, reduce, reduction))
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The mean over the other classes of `max(0, margin - input[target] + input[i]) ** p`, for (N, C) or (C) scores.
+
+    `weight` weighs each sample by its class. ValueError unless `p` is 1 or 2; RuntimeError for a target out of range.
+    """
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    classes, last = input.shape[-1], (input.ndim - 1,)
+    is_target = one_hot(target, classes) != 0
+    at_target = sum_over(choose(is_target, input, 0), dim=last, keepdim=True)
+    losses = clamp_min(margin - at_target + input, 0)
+    losses = choose(is_target, 0, losses if p == 1 else losses * losses)
+    if weight is not None:
+        losses = losses * sum_over(choose(is_target, weight, 0), dim=last, keepdim=True)
+    return _reduced(sum_over(losses, dim=last, keepdim=False) / classes, _legacy(size_average, reduce, reduction))
