@@ -95,16 +95,16 @@ def multi_dot(tensors: Sequence[Any], *, out: Tensor | None = None) -> Any:
     sizes = [1 if first.ndim == 1 else first.shape[0], *(x.shape[0] for x in tensors[1:])]
     sizes += [last.shape[0]] if len(sizes) < len(tensors) else []
     sizes += [1 if last.ndim == 1 else last.shape[1]]
-    splits = _cheapest_splits(sizes)
-
-    def multiplied(i: int, j: int) -> Any:
-        if i == j:
-            return tensors[i]
-        k = splits[i, j]
-        return matmul(multiplied(i, k), multiplied(k + 1, j))
-
-    result = multiplied(0, len(tensors) - 1)
+    result = _multiplied(tensors, _cheapest_splits(sizes), 0, len(tensors) - 1)
     return result if out is None else into(out, result, "multi_dot")
+
+
+def _multiplied(tensors: Sequence[Any], splits: dict[tuple[int, int], int], first: int, last: int) -> Any:
+    """The product of tensors `first` to `last`, split as `splits` say."""
+    if first == last:
+        return tensors[first]
+    k = splits[first, last]
+    return matmul(_multiplied(tensors, splits, first, k), _multiplied(tensors, splits, k + 1, last))
 
 
 def _cheapest_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
