@@ -20,7 +20,7 @@ from .fp_errors import SILENT, quiet, restore
 from .modes import state
 from .op import Op, op
 from .ops.cast import cast
-from .views import follow, lineage, resync
+from .views import check_same_place, follow, lineage, resync
 
 
 @op(writes="target")
@@ -157,6 +157,7 @@ def _lineage_for_writing(tensor: Tensor, name: str) -> Any:
         raise RuntimeError(
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation."
         )
+    check_same_place(follow(root._array, steps), tensor._array)
     return root, steps
 
 

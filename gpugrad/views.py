@@ -16,13 +16,15 @@ def resync(view: Any) -> None:
     base = view._base
     if base._base is not None and base._version[0] > base._synced:
         resync(base)
-    view._synced = view._version[0]
     is_leaf = view._requires_grad and view._node is None
     if view._view is None or is_leaf:  # made under no_grad, or made a leaf by requires_grad_(): it stays as it is
+        view._synced = view._version[0]
         return
     op, params = view._view
     with enable_grad():
         fresh = op.function(base, **params)
+    check_same_place(fresh._array, view._array)
+    view._synced = view._version[0]
     view._node, view._requires_grad = fresh._node, fresh._requires_grad
 
 
@@ -41,3 +43,21 @@ def follow(x: Any, steps: tuple[tuple[Any, dict[str, Any]], ...]) -> Any:
     for op, params in steps:
         x = op.function(x, **params)
     return x
+
+
+def address(array: Any) -> int:
+    """Where the first element of `array` lies."""
+    interface = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
+    return interface["data"][0]
+
+
+def check_same_place(found: Any, view: Any) -> None:
+    """RuntimeError unless the view taken anew, `found`, is the memory that `view` is."""
+    if found.shape == view.shape and (
+        view.size == 0 or (found.strides == view.strides and address(found) == address(view))
+    ):
+        return
+    raise RuntimeError(
+        "a view is used after the tensor it was taken from changed its shape or strides in place (as t_() and "
+        "unsqueeze_() do): take the view again"
+    )

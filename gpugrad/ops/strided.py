@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..op import op
+from ..views import address
 from .dims import as_size, normalize_dim
 from .shape import unsqueeze
 
@@ -152,17 +153,12 @@ add_strided.defvjp(g=lambda g, g_shape, *, stride, offset: read_strided(g, size=
 read_strided.defvjp(x=lambda g, x_shape, *, stride, offset: add_strided(g, shape=x_shape, stride=stride, offset=offset))
 
 
-def _address(array: Any) -> int:
-    interface = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
-    return interface["data"][0]
-
-
 def offset_in_memory(array: Any) -> int:
     """How many elements into the memory it was cut from `array` begins."""
     root = array
     while isinstance(root.base, type(array)):
         root = root.base
-    return (_address(array) - _address(root)) // array.itemsize if array.size else 0
+    return (address(array) - address(root)) // array.itemsize if array.size else 0
 
 
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
