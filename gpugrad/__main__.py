@@ -1,4 +1,4 @@
-"""The command line: `gpugrad train`."""
+"""The command line: `gpugrad train` and `gpugrad bench`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, 1 after an error that is said on standard error, 2 for bad usage."""
     parser = argparse.ArgumentParser(prog="gpugrad", description="Automatic differentiation on CPUs and NVIDIA GPUs.")
     commands = parser.add_subparsers(dest="command", required=True)
+    from .bench.options import add_bench_command
     from .train.options import add_train_command
 
     add_train_command(commands)
+    add_bench_command(commands)
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)
