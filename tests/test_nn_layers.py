@@ -37,6 +37,9 @@ LAYERS: dict[str, Layer] = {
     "Linear": Layer(lambda nn: nn.Linear(3, 5)),
     "Linear vector": Layer(lambda nn: nn.Linear(3, 2), (3,)),
     "Linear no bias": Layer(lambda nn: nn.Linear(3, 5, bias=False), (2, 4, 3)),
+    "Linear into nothing": Layer(lambda nn: nn.Linear(3, 0)),
+    "Linear into nothing from sequences": Layer(lambda nn: nn.Linear(3, 0), (2, 4, 3)),
+    "Linear from nothing": Layer(lambda nn: nn.Linear(0, 2), (2, 4, 0)),
     "Flatten": Layer(lambda nn: nn.Flatten(), (2, 3, 4)),
     "Flatten dims": Layer(lambda nn: nn.Flatten(0, 1), (2, 3, 4)),
     "Unflatten": Layer(lambda nn: nn.Unflatten(1, (2, 3)), (4, 6)),
@@ -108,8 +111,11 @@ LAYERS: dict[str, Layer] = {
     "Softmin": Layer(lambda nn: nn.Softmin(-1)),
     "Sequential": Layer(lambda nn: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))),
 }
-# PyTorch warns of a convolution that pads one side more than the other.
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+# What PyTorch warns of: a weight without elements, and a convolution that pads one side more than the other.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Initializing zero-element tensors"),
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+]
 each_layer = pytest.mark.parametrize("name", LAYERS)
 
 

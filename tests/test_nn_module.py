@@ -413,6 +413,12 @@ def test_parameter(torch: ModuleType) -> None:
         nn.Parameter([1.0])
 
 
+def test_a_copied_buffer_can_be_assigned() -> None:
+    module = nn.Module()
+    module.shift = copy.deepcopy(nn.Buffer(gpugrad.ones(2)))
+    assert list(module.state_dict()) == ["shift"]
+
+
 def test_repr_of_nested_and_many_lined_modules(torch: ModuleType) -> None:
     def case(library: ModuleType) -> Any:
         class Block(library.nn.Module):

@@ -37,7 +37,7 @@ class Parameter(Tensor):
 class Buffer(Tensor):
     """A tensor that registers itself as a buffer of the Module it is assigned to."""
 
-    persistent: bool
+    persistent: bool = True
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
         from ..ops import empty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -206,11 +207,15 @@ def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """`input @ weight.T + bias` over the last dimension: (..., in), (out, in), (out,) to (..., out)."""
     _check_linear(x, weight)
-    rows = x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
-    out = product(rows, weight.T)
+    out = product(_rows(x), weight.T)
     if bias is not None:
         np.add(out, bias, out=out)
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
+
+
+def _rows(x: Any) -> Any:
+    """`x` (..., n) as a matrix of rows; spelt out, since -1 stands for no size where n is 0."""
+    return x if x.ndim == 2 else x.reshape((prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _check_linear(x: Any, weight: Any) -> None:
@@ -229,7 +234,7 @@ def _check_linear(x: Any, weight: Any) -> None:
 @op
 def weight_product(y: Any, x: Any) -> Any:
     """`y.T @ x` over all leading dimensions: (..., out), (..., in) to (out, in)."""
-    return product(y.reshape((-1, y.shape[-1])).T, x.reshape((-1, x.shape[-1])))
+    return product(_rows(y).T, _rows(x))
 
 
 weight_product.defvjp(y=lambda g, x: linear(x, g), x=lambda g, y: _matmul_rows(y, g))
