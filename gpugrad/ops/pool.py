@@ -1,7 +1,7 @@
 """Pooling: the largest value or the mean of windows, or of a given number of bins.
 
-Max pooling finds where the largest values lie, then gathers them; gathering and scattering are adjoint. Average pooling
-is linear, with an adjoint of its own.
+Max pooling finds values and positions; its gradient is scattered to the positions. Scattering and gathering are adjoint.
+Average pooling is linear, with an adjoint of its own.
 """
 
 from __future__ import annotations
