@@ -1,0 +1,125 @@
+"""`gpugrad train`: accuracy, the same losses from the same seed, interruption, bad input."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpugrad
+from gpugrad.__main__ import main
+from gpugrad.data import load_digits, write_idx
+
+
+def losses(folder: Path) -> list[str]:
+    with (folder / "metrics.csv").open() as file:
+        return [row["train_loss"] + " " + row["test_loss"] for row in csv.DictReader(file)]
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return {k: v.numpy() for k, v in gpugrad.load(folder / "checkpoint.pt")["model"].items()}
+
+
+def test_the_default_model_reaches_97_percent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--out", str(tmp_path)]) == 0
+    with (tmp_path / "metrics.csv").open() as file:
+        assert float(list(csv.DictReader(file))[-1]["test_accuracy"]) >= 0.97
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "test accuracy 9" in capsys.readouterr().out
+
+
+def test_the_convolutional_model_trains(tmp_path: Path) -> None:
+    assert main(["train", "--model", "cnn", "--epochs", "2", "--out", str(tmp_path)]) == 0
+    with (tmp_path / "metrics.csv").open() as file:
+        assert float(list(csv.DictReader(file))[-1]["test_accuracy"]) >= 0.93
+
+
+def test_one_seed_gives_the_same_losses_to_the_last_bit(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert main(["train", "--epochs", "2", "--out", str(tmp_path / name)]) == 0
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert main(["train", "--epochs", "2", "--seed", "1", "--out", str(tmp_path / "c")]) == 0
+    assert losses(tmp_path / "c") != losses(tmp_path / "a")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_run_resumed_ends_as_one_never_stopped(tmp_path: Path, optimizer: str) -> None:
+    common = ["--optimizer", optimizer]
+    assert main(["train", "--epochs", "4", "--out", str(tmp_path / "whole"), *common]) == 0
+    for epochs in ("2", "4"):
+        assert main(["train", "--resume", "--epochs", epochs, "--out", str(tmp_path / "parts"), *common]) == 0
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(np.array_equal(whole[k], parts[k]) for k in whole)
+
+
+def test_a_run_killed_and_resumed_ends_as_one_never_killed(tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "gpugrad", "train", "--epochs", "6", "--out", str(out), "--resume"]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    gpugrad.load(out / "checkpoint.pt")  # whole, whenever the run was killed
+    assert main(["train", "--epochs", "6", "--out", str(out), "--resume"]) == 0
+    assert main(["train", "--epochs", "6", "--out", str(tmp_path / "whole")]) == 0
+    whole, killed = weights(tmp_path / "whole"), weights(out)
+    assert all(np.array_equal(whole[k], killed[k]) for k in whole)
+
+
+def test_a_folder_of_idx_files(tmp_path: Path) -> None:
+    train_x, train_y, test_x, test_y = load_digits()
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, array in (("train-images-idx3-ubyte.gz", train_x), ("t10k-images-idx3-ubyte", test_x)):
+        write_idx(data / name, array)
+    for name, array in (("train-labels-idx1-ubyte.gz", train_y), ("t10k-labels-idx1-ubyte", test_y)):
+        write_idx(data / name, array)
+    assert main(["train", "--data", str(data), "--epochs", "1", "--out", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--device", "cuda"], "CUDA device is not available"),
+        (["--data", "/nowhere"], "/nowhere"),
+        (["--model", "rnn"], "invalid choice"),
+        (["--epochs", "0"], "must be positive"),
+    ],
+)
+def test_bad_input_is_said(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(["train", "--out", str(tmp_path / "out"), *options])
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    assert status in (1, 2)
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_checkpoint_is_said_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    assert main(["train", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    cut = checkpoint.read_bytes()[:500]
+    checkpoint.write_bytes(cut)
+    assert main(["train", "--resume", "--epochs", "2", "--out", str(tmp_path)]) == 1
+    assert "cut short" in capsys.readouterr().err
+    assert checkpoint.read_bytes() == cut
+
+
+def test_resuming_with_other_options_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    assert main(["train", "--resume", "--lr", "0.5", "--out", str(tmp_path)]) == 1
+    assert "--lr 0.002 (now 0.5)" in capsys.readouterr().err
