@@ -277,6 +277,18 @@ def test_assign_takes_the_tensors_of_the_state_dict() -> None:
     assert module.weight.tolist() == [[3, 3], [3, 3]]
 
 
+def test_assign_keeps_parameters_and_refuses_integers() -> None:
+    module = nn.Linear(2, 2)
+    given = nn.Linear(2, 2).requires_grad_(False)
+    module.load_state_dict(dict(given.named_parameters()), assign=True)
+    assert module.weight is given.weight
+    assert module.weight.requires_grad
+    state = {"weight": gpugrad.ones(2, 2), "bias": gpugrad.ones(2, dtype=gpugrad.int64)}
+    with pytest.raises(RuntimeError, match="floating point dtype"):
+        module.load_state_dict(state, assign=True)
+    assert module.weight is given.weight
+
+
 def test_extra_state(torch: ModuleType) -> None:
     def case(library: ModuleType, keep: bool = True) -> Any:
         class Counter(library.nn.Module):

@@ -96,21 +96,14 @@ class StateMixin:
         found = _Report()
         for prefix, module in self.named_modules(remove_duplicate=False):
             _match(module, f"{prefix}." if prefix else "", state, found)
-        keys = _IncompatibleKeys(found.missing, found.unexpected)
-        errors = []
-        if strict:
-            for kind, names in (("Missing", found.missing), ("Unexpected", found.unexpected)):
-                if names:
-                    listed = ", ".join(f'"{name}"' for name in names)
-                    errors.append(f"{kind} key(s) in state_dict: {listed}. ")
-        errors += found.errors
-        if errors:
-            listed = "\n\t".join(errors)
+        complaints = found.complaints(strict)
+        if complaints:
+            listed = "\n\t".join(complaints)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
-        for module, name, target, value in found.copies:
-            _put(module, name, target, value, assign)
+        _put(found.copies, assign)
         for module, value in found.extra:
             module.set_extra_state(value)
+        keys = _IncompatibleKeys(found.missing, found.unexpected)
         for module in self.modules():
             for hook in module._load_state_dict_post_hooks.values():
                 hook(module, keys)
@@ -126,6 +119,15 @@ class _Report:
         self.errors: list[str] = []
         self.copies: list[tuple[Module, str, Tensor, Tensor]] = []
         self.extra: list[tuple[Module, Any]] = []
+
+    def complaints(self, strict: bool) -> list[str]:
+        """What stands in the way of loading; missing and unexpected keys do so if `strict`."""
+        lines = []
+        for kind, keys in (("Missing", self.missing), ("Unexpected", self.unexpected)):
+            if strict and keys:
+                listed = ", ".join(f'"{key}"' for key in keys)
+                lines.append(f"{kind} key(s) in state_dict: {listed}. ")
+        return lines + self.errors
 
 
 def _match(module: Any, prefix: str, state: Any, found: _Report) -> None:
@@ -170,12 +172,22 @@ def _size(tensor: Tensor) -> str:
     return f"gpugrad.Size({list(tensor.shape)})"
 
 
-def _put(module: Any, name: str, target: Tensor, value: Tensor, assign: bool) -> None:
-    if not assign:
-        with no_grad():
+def _put(copies: list[tuple[Module, str, Tensor, Tensor]], assign: bool) -> None:
+    """Write the values into the tensors they are for; with `assign`, put them in their place."""
+    if assign:
+        made = [_like(target, value) for _, _, target, value in copies]  # before any is in place: it may refuse
+        for (module, name, _, _), value in zip(copies, made):
+            setattr(module, name, value)
+        return
+    with no_grad():
+        for _, _, target, value in copies:
             target.copy_(value)
-    elif isinstance(target, Parameter):
-        made = value if isinstance(value, Parameter) else Parameter(value.detach(), target.requires_grad)
-        module._parameters[name] = made
-    else:
-        module._buffers[name] = value
+
+
+def _like(target: Tensor, value: Tensor) -> Tensor:
+    """`value` as a parameter if `target` is one."""
+    if not isinstance(target, Parameter):
+        return value
+    if isinstance(value, Parameter):
+        return value.requires_grad_(target.requires_grad)
+    return Parameter(value.detach(), target.requires_grad)
