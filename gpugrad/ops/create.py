@@ -23,6 +23,7 @@ from ..dtypes import (
 )
 from ..dtypes import promote_types as promote_types
 from ..inplace import into
+from ..op import op
 from .cast import cast
 from .dims import as_size
 
@@ -79,12 +80,12 @@ def to_array(data: Any, wanted: Any = None) -> np.ndarray:
     elif isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array__"):
         array = canonical(np.asarray(data))
     else:
-        array = _from_python(data)
+        array = _from_python(data, wanted)
     return array if wanted is None else array.astype(as_dtype(wanted).numpy, copy=False)
 
 
-def _from_python(data: Any) -> np.ndarray:
-    """An array from numbers and nested sequences, which may hold tensors."""
+def _from_python(data: Any, wanted: Any) -> np.ndarray:
+    """An array from numbers and nested sequences, which may hold tensors; floats keep all digits if a dtype is wanted."""
     if not isinstance(data, (bool, int, float, complex, list, tuple, range)) and not hasattr(data, "__getitem__"):
         raise TypeError(
             f"Could not infer dtype of {type(data).__name__}: expected numbers, sequences of them or arrays"
@@ -99,7 +100,7 @@ def _from_python(data: Any) -> np.ndarray:
         raise TypeError(f"expected numbers, got data that NumPy reads as {array.dtype}: {str(data)[:60]}")
     if array.dtype.kind == "c":
         raise complex_not_supported("a tensor of complex numbers")
-    if array.size == 0 or (array.dtype == np.float64 and not _holds_float64(data)):
+    if wanted is None and (array.size == 0 or (array.dtype == np.float64 and not _holds_float64(data))):
         return array.astype(get_default_dtype().numpy)
     return canonical(array)
 
@@ -220,6 +221,15 @@ def full(
     return _filled((size,) if isinstance(size, int) else tuple(size), value, wanted, device, requires_grad, out, "full")
 
 
+@op(name="like")
+def _alike(x: Any, *, value: Any, dtype: Any) -> Any:
+    """An array in the shape and memory order of `x`, filled with `value` unless that is None."""
+    out = np.empty_like(x, dtype=dtype)
+    if value is not None:
+        out[...] = value
+    return out
+
+
 def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     array = input._array
     wanted = array.dtype if dtype is None else as_dtype(dtype).numpy
@@ -227,10 +237,9 @@ def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: boo
         raise RuntimeError("Only Tensors of floating point dtype can require gradients")
     if device is not None and as_device(device) != array_device(array):
         return make(_fill_array(array.shape, value, wanted), device, requires_grad)
-    made = np.empty_like(array, dtype=wanted)
-    if value is not None:
-        made[...] = value
-    return wrap(made, requires_grad)
+    made = _alike(input, value=value, dtype=wanted)
+    made._requires_grad = requires_grad
+    return made
 
 
 def zeros_like(

@@ -12,6 +12,7 @@ from ..dtypes import as_dtype
 from ..inplace import into
 from ..op import op
 from .along import check_reducible, chosen, pick_along
+from .arithmetic import lerp
 from .dims import normalize_dim
 from .numpy_names import numpy_names
 from .reduce import numpy_dtype
@@ -105,17 +106,14 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -
 
 @op(name="quantile_places", outputs=3)
 def _places(x: Any, q: Any, *, dim: int, interpolation: str, skip_nan: bool) -> Any:
-    """For each q along `dim`: the indices below and above in the sorted line, and how far to go from one to the other."""
+    """For each q along `dim`: the indices below and above it in the sorted line, and the number of steps in the line."""
     size = x.shape[dim]
     numbers = np.add.reduce(x == x, axis=dim, keepdims=True, dtype=np.int64)
-    q = q.reshape((-1,) + (1,) * (x.ndim - dim - 1)).astype(np.float64)
-    rank = q * (np.maximum(numbers, 1) - 1)
-    rank = np.where(numbers < (1 if skip_nan else size), size - 1, rank)
+    steps = (np.maximum(numbers, 1) - 1).astype(x.dtype)
+    rank = np.where(numbers < (1 if skip_nan else size), x.dtype.type(size - 1), q * steps)
     if interpolation in _ROUNDINGS:
         rank = _ROUNDINGS[interpolation](rank)
-    below, above = np.floor(rank), np.ceil(rank)
-    way = np.full_like(rank, 0.5) if interpolation == "midpoint" else rank - below
-    return below.astype(np.int64), above.astype(np.int64), way.astype(x.dtype)
+    return np.floor(rank).astype(np.int64), np.ceil(rank).astype(np.int64), steps
 
 
 _ROUNDINGS = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}
@@ -129,10 +127,14 @@ def _quantile(
     if not x.ndim:
         x = x.reshape((1,))
     check_reducible(name, x, at)
+    q = q.reshape((-1,) + (1,) * (x.ndim - at - 1))
     line = sort(x, at).values
-    below, above, way = _places(x.detach(), q, dim=at, interpolation=interpolation, skip_nan=skip_nan)
-    low, high = pick_along(line, below, dim=at), pick_along(line, above, dim=at)
-    found = (low + (high - low) * way).movedim(at, 0)
+    below, above, steps = _places(x, q, dim=at, interpolation=interpolation, skip_nan=skip_nan)
+    found = pick_along(line, below, dim=at, repeats=True)
+    if interpolation not in _ROUNDINGS:
+        way = 0.5 if interpolation == "midpoint" else q * steps - below
+        found = lerp(found, pick_along(line, above, dim=at, repeats=True), way)
+    found = found.movedim(at, 0)
     if keepdim:
         kept = [1] * input.ndim if dim is None else [1 if d == at else n for d, n in enumerate(input.shape)]
         found = found.reshape((found.shape[0], *kept))
@@ -143,7 +145,7 @@ def _quantile(
 
 
 def _check_quantile(name: str, input: Any, q: Any, interpolation: str) -> tuple[Any, bool]:
-    """`q` as a tensor of one dimension, and whether it was a single number. RuntimeErrors as PyTorch has them."""
+    """`q` as a tensor, and whether it is a single number. RuntimeErrors as PyTorch has them."""
     from .create import tensor
 
     dtype = numpy_dtype(input)
@@ -163,7 +165,7 @@ def _check_quantile(name: str, input: Any, q: Any, interpolation: str) -> tuple[
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if not bool(((q >= 0) & (q <= 1)).all()):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
-    return q.detach().reshape((-1,)), q.ndim == 0
+    return q, q.ndim == 0
 
 
 @numpy_names

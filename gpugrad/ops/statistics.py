@@ -156,7 +156,7 @@ def _weights_of_observations(count: int, fweights: Any, aweights: Any) -> Any:
 
 
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
-    """Covariances of the rows of `input`, (variables, observations) or (observations,): a square matrix or a number.
+    """Covariances of the rows of `input`, (variables, observations) or (observations,): a square matrix, 0-d for one.
 
     `fweights` says how often each observation was made, `aweights` how much it counts. RuntimeError for more than two
     dimensions or weights of another length.
@@ -179,7 +179,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         norm = total - lost
         norm = choose(norm > 0, norm, 0)
     result = (weighted @ centered.transpose(0, 1)) / norm
-    return result.reshape(()) if input.ndim < 2 else result
+    return result.reshape(()) if x.shape[0] == 1 else result
 
 
 def corrcoef(input: Any) -> Any:
