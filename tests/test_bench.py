@@ -30,7 +30,7 @@ def test_gpugrad_alone_is_timed_without_a_peer(tmp_path: Path, capsys: pytest.Ca
         low, high = figures["quartiles"]
         assert 0 < low <= figures["median"] <= high and len(figures["rounds"]) == 2
         assert "ratio" not in row
-    heading, _, columns, *lines = capsys.readouterr().out.splitlines()
+    heading, _, _, columns, *lines = capsys.readouterr().out.splitlines()
     assert heading.startswith("gpugrad ") and columns.startswith("case ")
     assert [line.split()[0] for line in lines] == ["multiply", "import"]
 
@@ -154,8 +154,9 @@ def test_the_table_says_which_targets_are_met() -> None:
         seconds = {"gpugrad": figures(ours), "torch": figures(theirs)}
         return {"name": name, "seconds": seconds, "peer": "torch", "ratio": figures(theirs / ours), "target": 2.0}
 
-    report = {"versions": {"gpugrad": gpugrad.__name__}, "python": "3.11", "threads": 2}
+    report = {"versions": {"gpugrad": gpugrad.__name__}, "python": "3.11", "threads": 2, "load": 0.25}
     text = table({**report, "cases": [row("fast", 0.00025, 0.0005), row("slow", 2.5, 0.25)]})
+    assert "load before: 0.2" in text.splitlines()[0]
     fast, slow = text.splitlines()[-2:]
     assert fast.split("  ") == [
         "fast",

@@ -37,6 +37,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     with_peer = options.against != "none"
     peers = {case.peer for case in cases} if with_peer else set()
     require(peers)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # other work makes any figure doubtful
     for case in cases:
         check(case, with_peer, options)
     report: dict[str, Any] = {
@@ -44,6 +45,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: importlib.metadata.version(name) for name in sorted({"gpugrad", "numpy", *peers})},
         "threads": options.threads,
+        "load": load,
         "cases": [run_case(case, with_peer, options) for case in cases],
     }
     print(table(report))

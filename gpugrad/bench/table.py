@@ -8,11 +8,13 @@ from typing import Any
 def table(report: dict[str, Any]) -> str:
     """The measurements of a report (see `job.bench`) as text: a heading, then a line for each case."""
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    heading = f"{versions}; Python {report['python']}; threads: {report['threads']}; median [quartiles] of the rounds"
+    load = "unknown" if report["load"] is None else f"{report['load']:.1f}"
+    heading = f"{versions}; Python {report['python']}; {report['threads']} threads; load before: {load}"
     columns = ("case", "gpugrad", "peer", "peer / gpugrad", "target", "")
     lines = [columns, *(_line(row) for row in report["cases"])]
     widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join([heading, "", *("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)])
+    rows = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return "\n".join([heading, "median [quartiles] of the rounds", "", *rows])
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
