@@ -52,12 +52,18 @@ _SHARED = {
 }
 
 
+_RESERVED = frozenset(("kind", "mode", "node", "result", "t", "token"))  # local names of the generated code
+
+
 def specialise(op: Op) -> None:
     """Read the rules of `op`, then give `op.pull` and `op.function` their own code."""
     if op.formula and op.cuda is None and not op.rules and op.joint is None:
         from .expr import derive
 
         derive(op)
+    taken = _RESERVED.intersection(op.params, op.names)
+    if taken:
+        raise TypeError(f"{op.name}: {sorted(taken)} are names the call path uses; call these arguments something else")
     plan = _plan_saved(op)
     op.pull = _compile(
         _pull_source(op, plan), "pull", {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint}

@@ -6,6 +6,7 @@ from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
 from .methods_index import IndexMethods
 from .methods_linalg import LinalgMethods
+from .methods_nn import NnMethods
 from .methods_random import RandomMethods
 from .methods_reduce import ReduceMethods
 from .methods_shape import ShapeMethods
@@ -17,6 +18,7 @@ class Methods(
     ElementwiseMethods,
     IndexMethods,
     LinalgMethods,
+    NnMethods,
     RandomMethods,
     ReduceMethods,
 ):

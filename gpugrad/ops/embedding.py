@@ -16,6 +16,11 @@ __all__ = ["embedding", "one_hot"]
 
 @op(name="embedding")
 def _embedding(weight: Any, index: Any, *, padding_idx: int) -> Any:
+    if index.size:
+        low, high = int(index.min()), int(index.max())
+        if low < 0 or high >= len(weight):
+            bad = low if low < 0 else high
+            raise IndexError(f"index out of range in self: index {bad}, weight has {len(weight)} rows")
     return weight.take(index, 0)
 
 
@@ -64,10 +69,6 @@ def embedding(weight: Tensor, index: Tensor, *, padding_idx: int | None = None) 
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"{as_dtype(places.dtype)} instead (while checking arguments for embedding)"
         )
-    if places.size:
-        low, high = int(places.min()), int(places.max())
-        if low < 0 or high >= count:
-            raise IndexError(f"index out of range in self: index {low if low < 0 else high}, weight has {count} rows")
     skipped = -1 if padding_idx is None else padding_idx + count if padding_idx < 0 else padding_idx
     return _embedding(weight, index, padding_idx=skipped)
 

@@ -60,6 +60,14 @@ def _normalize(
     return normalization_numpy.normalize(x, mean, variance, weight, bias, dims=dims, eps=eps)
 
 
+@op(outputs=2)
+def normalize_backward(
+    g: Any, x: Any, mean: Any, variance: Any, weight: Any, *, needs: tuple[bool, bool], dims: Dims, eps: float
+) -> Any:
+    """The gradients of `x` and of `weight`, None where not needed; for arrays (see `_recorded_gradients`)."""
+    return normalization_numpy.normalize_gradients(g, x, mean, variance, weight, needs, dims=dims, eps=eps)
+
+
 def _normalize_rule(
     g: Any, x: Any, mean: Any, variance: Any, weight: Any, needs: Any, *, dims: Dims, eps: float
 ) -> tuple[Any, ...]:
@@ -67,9 +75,8 @@ def _normalize_rule(
     if isinstance(x, Tensor):
         dx, dweight = _recorded_gradients(g, x, weight, dims, eps)
     else:
-        dx, dweight = normalization_numpy.normalize_gradients(
-            g, x, mean, variance, weight, (needs[0], needs[3]), dims=dims, eps=eps
-        )
+        wanted = (needs[0], needs[3])
+        dx, dweight = normalize_backward(g, x, mean, variance, weight, needs=wanted, dims=dims, eps=eps)
     return dx, None, None, dweight, g
 
 

@@ -18,15 +18,16 @@ import numpy as np
 
 from ..dtypes import LOW_PRECISION
 from ..fp_errors import SILENT, quiet, restore
+from ..op import op
 
-BLOCK = (
-    2**16
-)  # elements of a block: the arrays of a formula stay in the second-level cache, calls cost little beside it
+# Elements of a block: the arrays of a formula stay in the second-level cache, and calls cost little beside it.
+BLOCK = 2**16
 SMALL = 2**12  # elements up to which a copy costs less than the calls it saves
 SCRATCHES = 3  # scratch arrays that a formula may use
 
 
-def zeros_beside(arrays: Sequence[Any], fill: float = 0.0) -> list[Any]:
+@op(outputs=0)
+def zeros_beside(*arrays: Any, fill: float = 0.0) -> tuple[Any, ...]:
     """An array of `fill` like each of `arrays`; the small ones of one dtype share one stretch of memory, in order."""
     out: list[Any] = [None] * len(arrays)
     for members in _together(arrays, [0.0] * len(arrays)):
@@ -37,12 +38,13 @@ def zeros_beside(arrays: Sequence[Any], fill: float = 0.0) -> list[Any]:
         flat = np.full(sum(arrays[i].size for i in members), fill, like.dtype, like=like)
         for i, part in zip(members, _split(flat, [arrays[i].shape for i in members])):
             out[i] = part
-    return out
+    return tuple(out)
 
 
-def steps_beside(count: int, like: Any) -> list[Any]:
-    """`count` 0-d float32 zeros that share one stretch of memory."""
-    return _split(np.zeros(count, np.float32, like=like), [()] * count)
+@op(outputs=0)
+def steps_beside(like: Any, *, count: int) -> tuple[Any, ...]:
+    """`count` 0-d float32 zeros, beside `like`, that share one stretch of memory."""
+    return tuple(_split(np.zeros(count, np.float32, like=like), [()] * count))
 
 
 class Workspace:

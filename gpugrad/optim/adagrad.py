@@ -50,8 +50,8 @@ class Adagrad(Optimizer):
         super().__init__(params, defaults)
         for group in self.param_groups:
             arrays = [p._array for p in group["params"]]
-            sums = zeros_beside(arrays, group["initial_accumulator_value"])
-            for p, step, total in zip(group["params"], steps_beside(len(arrays), arrays[0]), sums):
+            sums = zeros_beside(*arrays, fill=group["initial_accumulator_value"])
+            for p, step, total in zip(group["params"], steps_beside(arrays[0], count=len(arrays)), sums):
                 self.state[p] = {"step": wrap(step), "sum": wrap(total)}
 
     def step(self, closure: Closure | None = None) -> Any:

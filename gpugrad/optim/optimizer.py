@@ -206,9 +206,11 @@ class Optimizer:
         columns = [[p._array for p in params], [p._grad._array for p in params]]  # type: ignore[union-attr]
         steps = []
         if counts:
-            steps = [self._column(params, "step", lambda fresh: steps_beside(len(fresh), fresh[0]._array))]
+            steps = [self._column(params, "step", lambda fresh: steps_beside(fresh[0]._array, count=len(fresh)))]
         for name in names:
-            columns.append(self._column(params, name, lambda fresh: zeros_beside([p._array for p in fresh], fill)))
+            columns.append(
+                self._column(params, name, lambda fresh: zeros_beside(*[p._array for p in fresh], fill=fill))
+            )
         columns += steps
         function(*chain.from_iterable(columns), workspace=self._workspaces[id(params[0]), len(params)], **options)
         for p in params:
