@@ -26,6 +26,7 @@ from .matmul import *
 from .normalization import *
 from .order import *
 from .pad import *
+from .places import *
 from .pool import *
 from .power import *
 from .random import *

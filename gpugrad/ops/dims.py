@@ -12,9 +12,7 @@ def normalize_dim(dim: int, ndim: int) -> int:
     bound = max(ndim, 1)
     dim = operator.index(dim)
     if not -bound <= dim < bound:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})"
-        )
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})")
     return dim + bound if dim < 0 else dim
 
 
@@ -33,6 +31,6 @@ def normalize_dims(dim: int | Iterable[int] | None, ndim: int) -> tuple[int, ...
 
 def as_size(size: Sequence[Any]) -> tuple[int, ...]:
     """The sizes in `f(2, 3)` or `f((2, 3))`, given as the tuple of arguments, as a tuple of ints."""
-    if len(size) == 1 and isinstance(size[0], Iterable):
-        size = tuple(size[0])
-    return tuple(operator.index(s) for s in size)
+    if len(size) == 1 and not hasattr(size[0], "__index__"):
+        size = size[0]
+    return tuple(map(operator.index, size))

@@ -187,7 +187,7 @@ def repeat_interleave(
         raise RuntimeError("repeats can not be negative")
     if counts.size == 1:
         return _interleave_evenly(input, int(counts.reshape(-1)[0]), dim)
-    from .gather import index_select
+    from .places import index_select
 
     return index_select(input, dim, wrap(np.repeat(np.arange(size), counts)))
 
@@ -300,7 +300,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All combinations of `r` elements of the vector `input`, as rows, in the order of `itertools.combinations`."""
-    from .gather import index_select
+    from .places import index_select
 
     if len(input.shape) != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")

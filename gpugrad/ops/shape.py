@@ -106,22 +106,25 @@ def _contiguous_runs(array: Any) -> list[int]:
 def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """`shape` with its -1, if any, replaced by the size that makes `numel` elements; RuntimeError if there is none."""
     known = math.prod(shape)
-    if known == numel and (not shape or min(shape) >= 0):
+    least = min(shape, default=0)
+    if least >= 0 and known == numel:
         return shape
+    if least == -1 and known < 0 and shape.count(-1) == 1 and numel % known == 0:
+        return tuple([numel // -known if size == -1 else size for size in shape])
+    raise RuntimeError(_why_not(shape, numel, least))
+
+
+def _why_not(shape: tuple[int, ...], numel: int, least: int) -> str:
     if shape.count(-1) > 1:
-        raise RuntimeError("only one dimension can be inferred")
-    if shape and min(shape) < -1:
-        raise RuntimeError(f"invalid shape dimension {min(shape)}")
-    if -1 in shape:
-        known = -known if known else math.prod(size for size in shape if size != -1)
-        if known == 0 and numel == 0:
-            raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size "
-                "-1 can be any value and is ambiguous"
-            )
-        if known and numel % known == 0:
-            return tuple([numel // known if size == -1 else size for size in shape])
-    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+        return "only one dimension can be inferred"
+    if least < -1:
+        return f"invalid shape dimension {least}"
+    if least == -1 and numel == 0:
+        return (
+            f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can "
+            "be any value and is ambiguous"
+        )
+    return f"shape '{list(shape)}' is invalid for input of size {numel}"
 
 
 def reshape(input: Any, shape: Sequence[int]) -> Tensor:
@@ -140,7 +143,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 
     RuntimeError if the number of elements differs, or memory does not allow it.
     """
-    if len(shape) == 1 and not isinstance(shape[0], (int, Iterable)) and not hasattr(shape[0], "__index__"):
+    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list)) and not hasattr(shape[0], "__index__"):
         return _view_as_dtype(input, shape[0])
     return _view(input, shape=infer_shape(as_size(shape), input._array.size))
 
