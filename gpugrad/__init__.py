@@ -40,6 +40,7 @@ from .ops.operators import OPERATORS as _OPERATORS
 from .printing import set_printoptions
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
+from .size import Size as Size
 
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64

@@ -6,7 +6,7 @@ nothing in the step touches an array except through an op.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from gpugrad.ops.operators import OPERATORS
 class Recorded:
     """A NumPy array behind a closed door. `number` is its place in the record."""
 
-    log: list[tuple[Any, list[Any], dict[str, Any], list[Recorded]]] = []
+    log: ClassVar[list[Any]] = []  # (op, arguments, parameters, results) of every op so far
 
     def __init__(self, value: np.ndarray) -> None:
         self._value = value

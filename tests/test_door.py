@@ -1,5 +1,6 @@
 """The door is closed: whole training steps run on arrays that accept nothing but ops, and the record of those ops,
-replayed from the same start, ends in the same bits. The CUDA device and a compiler stand on this."""
+replayed from the same start, ends in the same bits. The CUDA device and a compiler stand on this.
+"""
 
 from __future__ import annotations
 

@@ -97,9 +97,7 @@ def test_a_folder_of_idx_files(tmp_path: Path) -> None:
         (["--epochs", "0"], "must be positive"),
     ],
 )
-def test_bad_input_is_said(
-    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_said(options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     try:
         status = main(["train", "--out", str(tmp_path / "out"), *options])
     except SystemExit as exit_:

@@ -105,7 +105,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     """
     if dim is not None:
         dim = normalize_dims(dim, input.ndim)
-    result = sum_over(_converted(input, dtype), dim=dim, keepdim=keepdim)
+    result = _converted(sum_over(_converted(input, dtype), dim=dim, keepdim=keepdim), dtype)
     return result if out is None else into(out, result, "sum")
 
 
@@ -197,6 +197,7 @@ def prod(
     if dim is not None:
         dim = normalize_dim(dim, input.ndim)
     result = prod_over(_converted(input, dtype), dim=dim if input.ndim else None, keepdim=keepdim)
+    result = _converted(result, dtype)
     return result if out is None else into(out, result, "prod")
 
 

@@ -171,4 +171,4 @@ def _total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: i
     for name, value in given.items():
         if not isinstance(value, int) or value <= 0:
             raise ValueError(f"Expected positive integer {name}, but got {value}")
-    return math.prod(given.values())
+    return math.prod(v for v in given.values() if v)
