@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import return_types
 from ..core import Tensor
-from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
+from ..dtypes import FLOATS, as_dtype
 from ..inplace import into
 from ..op import op
 from .along import given, pick_along
@@ -18,6 +18,7 @@ from .cast import cast
 from .compare import choose, logical_xor
 from .dims import normalize_dim
 from .join import cat
+from .reduce import numpy_dtype, wide
 from .scan import cumprod_along, cumsum_along, shift, weighted_rest
 from .shape import narrow
 from .unary import exp
@@ -35,10 +36,6 @@ __all__ = [
 ]
 
 
-def _numpy_dtype(x: Any) -> Any:
-    return x._array.dtype if isinstance(x, Tensor) else x.dtype
-
-
 def _along(function: Callable[..., Any], input: Any, dim: int, **params: Any) -> Any:
     """`function(input, dim=)`, on a line of one element if `input` is 0-d. IndexError if `dim` is out of range."""
     dim = normalize_dim(dim, input.ndim)
@@ -54,7 +51,7 @@ def _summable(input: Any, dtype: Any) -> Any:
     """`input` in the dtype asked for; integers and bools in int64 if none is."""
     if dtype is not None:
         return cast(input, as_dtype(dtype).numpy)
-    return input if _numpy_dtype(input) in FLOATS else cast(input, as_dtype(int).numpy)
+    return input if numpy_dtype(input) in FLOATS else cast(input, as_dtype(int).numpy)
 
 
 def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Tensor | None = None) -> Any:
@@ -78,7 +75,7 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Tensor | None = Non
 @op(name="cummax_indices")
 def _extreme_so_far(x: Any, *, dim: int, largest: bool) -> Any:
     """The index of the last element, so far, that equals the extreme so far; NaN stays once it is there."""
-    keys = x.astype(np.float32) if x.dtype in LOW_PRECISION else x
+    keys = wide(x)
     extreme = (np.maximum if largest else np.minimum).accumulate(keys, axis=dim)
     places = np.arange(x.shape[dim], like=x).reshape((-1,) + (1,) * (x.ndim - dim - 1))
     hits = np.where((keys == extreme) | (keys != keys), places, 0)
@@ -110,8 +107,7 @@ def cummin(input: Any, dim: int, *, out: tuple[Tensor, Tensor] | None = None) ->
 
 @op(name="logcumsumexp", promotes=True)
 def _logcumsumexp(x: Any, *, dim: int) -> Any:
-    values = x.astype(np.float32) if x.dtype in LOW_PRECISION else x
-    return np.logaddexp.accumulate(values, axis=dim).astype(x.dtype, copy=False)
+    return np.logaddexp.accumulate(wide(x), axis=dim).astype(x.dtype, copy=False)
 
 
 def _logcumsumexp_rule(g: Any, x: Any, out: Any, *, dim: int) -> Any:
@@ -126,11 +122,9 @@ _logcumsumexp.defvjp(x=_logcumsumexp_rule)
 
 
 def logcumsumexp(input: Any, dim: int, *, out: Tensor | None = None) -> Any:
-    """`log(cumsum(exp(input), dim))` without overflow. RuntimeError for integers and bools."""
-    if _numpy_dtype(input) not in FLOATS:
-        raise RuntimeError(
-            f"logcumsumexp(): expected a floating dtype, got {as_dtype(_numpy_dtype(input))}; use .float()"
-        )
+    """`log(cumsum(exp(input), dim))` without overflow. NotImplementedError for integers and bools."""
+    if numpy_dtype(input) not in FLOATS:
+        raise NotImplementedError(f"logcumsumexp(): not implemented for {as_dtype(numpy_dtype(input))}; use .float()")
     result = _along(_logcumsumexp, input, dim)
     return result if out is None else into(out, result, "logcumsumexp")
 
@@ -160,7 +154,7 @@ def diff(
     result = cat(parts, dim) if len(parts) > 1 else input.clone() if n == 0 else input
     for _ in range(min(n, result.shape[dim])):
         before, after = _neighbours(result, dim)
-        result = logical_xor(after, before) if _numpy_dtype(result) == np.bool_ else after - before
+        result = logical_xor(after, before) if numpy_dtype(result) == np.bool_ else after - before
     return result if out is None else into(out, result, "diff")
 
 
@@ -171,7 +165,12 @@ def _strips(y: Any, x: Any, dx: float | None, dim: int) -> Any:
         return (before + after) * ((1.0 if dx is None else dx) / 2)
     if dx is not None:
         raise TypeError("trapezoid(): got both x and dx; give one of them")
-    left, right = _neighbours(x, x.ndim - 1 if x.ndim == 1 else dim - y.ndim + x.ndim)
+    along = 0 if x.ndim == 1 else dim - y.ndim + x.ndim
+    if x.shape[along] != y.shape[dim]:
+        raise RuntimeError(
+            f"trapezoid: There must be one `x` value for each sample point: got {x.shape[along]} for {y.shape[dim]}"
+        )
+    left, right = _neighbours(x, along)
     width = right - left
     if x.ndim == 1:
         width = width.reshape((-1,) + (1,) * (y.ndim - dim - 1))

@@ -8,14 +8,14 @@ import numpy as np
 
 from .. import return_types
 from ..core import Tensor
-from ..dtypes import as_dtype
+from ..dtypes import FLOATS, as_dtype
 from ..inplace import into
 from ..op import op
 from .along import check_reducible, chosen, pick_along
 from .arithmetic import lerp
 from .dims import normalize_dim
 from .numpy_names import numpy_names
-from .reduce import numpy_dtype
+from .reduce import numpy_dtype, wide
 from .reduce_extrema import share_among_ties
 from .sort import sort, stable_order
 
@@ -37,14 +37,19 @@ def _median_index(x: Any, *, dim: int, keepdim: bool, skip_nan: bool) -> Any:
     size = x.shape[dim]
     numbers = np.add.reduce(x == x, axis=dim, keepdims=True, dtype=np.int64)
     middle = np.maximum(numbers - 1, 0) // 2
-    if not skip_nan:
-        middle = np.where(numbers < size, numbers, middle)
-    return _pick_line(stable_order(x, dim), middle, dim, keepdim)
+    if np.logical_and.reduce(numbers == size, axis=None):
+        order = np.argpartition(wide(x), (size - 1) // 2, axis=dim)
+    else:
+        order = stable_order(x, dim)
+        middle = middle if skip_nan else np.where(numbers < size, numbers, middle)
+    return _pick_line(order, middle, dim, keepdim)
 
 
 @op(name="median")
 def _median_of_all(x: Any, *, skip_nan: bool) -> Any:
     flat = x.reshape(-1)
+    if not flat.size:
+        return np.full_like(flat, np.nan, shape=())
     return flat[_median_index.op.body(flat, dim=0, keepdim=False, skip_nan=skip_nan)]
 
 
@@ -54,18 +59,18 @@ _median_of_all.defvjp(x=lambda g, x, out: share_among_ties(g, x, out, dim=None, 
 def _median(result: Any, input: Any, dim: int | None, keepdim: bool, skip_nan: bool, out: Any) -> Any:
     if dim is not None:
         return chosen(result, input, _median_index, dim, keepdim, out, skip_nan=skip_nan)
-    if 0 in input.shape:
+    if 0 in input.shape and numpy_dtype(input) not in FLOATS:
         raise RuntimeError(
-            f"{result.__name__}(): there is no median of no elements: the input has shape {list(input.shape)}"
+            f"{result.__name__}(): there is no median of no integers: input has shape {list(input.shape)}"
         )
     return _median_of_all(input, skip_nan=skip_nan)
 
 
 @numpy_names
 def median(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
-    """The lower median of everything, or with `dim` `(values, indices)` along it; NaN if there is one.
+    """The lower median of everything, or with `dim` `(values, indices)` along it; NaN if there is one, or nothing.
 
-    IndexError if `dim` is out of range or has size 0, RuntimeError if there is no element at all.
+    IndexError if `dim` is out of range or has size 0, RuntimeError for no integers at all.
     """
     return _median(return_types.median, input, dim, keepdim, False, out)
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from .. import return_types
 from ..core import Tensor
-from ..dtypes import LOW_PRECISION, as_dtype, int32, int64
+from ..dtypes import as_dtype, int32, int64
 from ..inplace import into
 from ..op import op
 from .along import chosen, given, pick_along
 from .cast import cast
 from .dims import normalize_dim
+from .reduce import wide
 
 __all__ = [
     "argsort",
@@ -35,7 +36,7 @@ __all__ = [
 
 def stable_order(x: Any, dim: int, descending: bool = False) -> Any:
     """The indices that sort the array `x` along `dim`; of equal elements the first comes first."""
-    keys = x.astype(np.float32) if x.dtype in LOW_PRECISION else x
+    keys = wide(x)
     if not descending:
         return np.argsort(keys, axis=dim, kind="stable")
     backward = np.argsort(np.flip(keys, dim), axis=dim, kind="stable")
@@ -93,12 +94,10 @@ def _topk_indices(x: Any, *, k: int, dim: int, largest: bool) -> Any:
     size = x.shape[dim]
     lead = (slice(None),) * dim
     if 0 < k < size:
-        keys = x.astype(np.float32) if x.dtype in LOW_PRECISION else x
-        split = np.argpartition(keys, size - k if largest else k - 1, axis=dim)
+        split = np.argpartition(wide(x), size - k if largest else k - 1, axis=dim)
         found = np.sort(split[(*lead, slice(size - k, None) if largest else slice(None, k))], axis=dim)
     else:
-        found = stable_order(x, dim)[(*lead, slice(None, k))]
-        found = np.sort(found, axis=dim)
+        found = np.sort(stable_order(x, dim)[(*lead, slice(None, k))], axis=dim)
     best = stable_order(np.take_along_axis(x, found, axis=dim), dim, largest)
     return np.take_along_axis(found, best, axis=dim)
 

@@ -150,6 +150,12 @@ def _weights_of_observations(count: int, fweights: Any, aweights: Any) -> Any:
                 f"cov(): expected {name} to have one weight for each of the {count} observations, got shape "
                 f"{list(weights.shape)}"
             )
+        if weights is not None and bool((weights < 0).any()):
+            raise RuntimeError(f"cov(): {name} cannot be negative")
+    if fweights is not None and numpy_dtype(fweights).kind not in "iu":
+        raise RuntimeError(
+            f"cov(): expected fweights to have integral dtype, got {fweights.dtype}; aweights may be floating"
+        )
     if fweights is None or aweights is None:
         return aweights if fweights is None else fweights
     return fweights * aweights
@@ -205,9 +211,12 @@ def _bincount(x: Any, weights: Any = None, *, minlength: int) -> Any:
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each of 0, 1, 2, ... (at least `minlength` of them) is in `input`; with `weights`, their sums.
 
-    RuntimeError unless `input` has one dimension and integers that are not negative, and `weights` the same shape.
+    RuntimeError unless `input` has one dimension and nothing negative, and `weights` the same shape;
+    NotImplementedError for floats.
     """
-    if input.ndim != 1 or numpy_dtype(input).kind not in "iu" or bool((input < 0).any()):
+    if numpy_dtype(input) in FLOATS:
+        raise NotImplementedError(f"bincount(): not implemented for {as_dtype(numpy_dtype(input))}; use .long() first")
+    if input.ndim != 1 or bool((input < 0).any()):
         raise RuntimeError(
             f"bincount only supports 1-d non-negative integral inputs, got {as_dtype(numpy_dtype(input))} of shape "
             f"{list(input.shape)}"
@@ -243,12 +252,12 @@ def _bounds(name: str, input: Any, least: float, most: float) -> tuple[float, fl
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out: Tensor | None = None) -> Tensor:
     """How many elements lie in each of `bins` equal parts of [`min`, `max`] (of the data's range if both are 0).
 
-    RuntimeError for integers, if `bins` is not positive, or the range is not finite or turned around.
+    NotImplementedError for integers, RuntimeError if `bins` is not positive, or the range is not finite or turned around.
     """
     if bins <= 0:
         raise RuntimeError(f"histc(): bins must be > 0, but got {bins}")
     if numpy_dtype(input) not in FLOATS:
-        raise RuntimeError(f"histc(): not implemented for {as_dtype(numpy_dtype(input))}; use .float() first")
+        raise NotImplementedError(f"histc(): not implemented for {as_dtype(numpy_dtype(input))}; use .float() first")
     result = _histc(input, bins=bins, range=_bounds("histc", input, min, max))
     return result if out is None else into(out, result, "histc")
 
@@ -270,12 +279,14 @@ def histogram(
     """`(hist, bin_edges)`: how much of `input` (its count, or sum of `weight`) lies between neighbouring edges.
 
     `bins` is the number of equal parts of `range` (of the data's range by default) or the increasing edges
-    themselves. `density` scales the integral to 1. RuntimeError for integers.
+    themselves. `density` scales the integral to 1. NotImplementedError for integers.
     """
     from .create import linspace
 
     if numpy_dtype(input) not in FLOATS:
-        raise RuntimeError(f"histogram(): not implemented for {as_dtype(numpy_dtype(input))}; use .float() first")
+        raise NotImplementedError(
+            f"histogram(): not implemented for {as_dtype(numpy_dtype(input))}; use .float() first"
+        )
     if isinstance(bins, int):
         least, most = _bounds("histogram", input, *(range or (0, 0)))
         bins = linspace(least, most, bins + 1, dtype=input.dtype, device=input.device)
