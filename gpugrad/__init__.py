@@ -39,7 +39,6 @@ from .ops import *
 from .ops.operators import OPERATORS as _OPERATORS
 from .printing import set_printoptions
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from .serialization import load, save
 from .size import Size as Size
 
 half, float, double = float16, float32, float64
@@ -54,8 +53,10 @@ _LAZY = ("cuda", "data", "fft", "linalg", "nn", "optim", "random", "special", "u
 
 def __getattr__(name: str) -> Any:
     """Load a part of the library when it is first used, so that `import gpugrad` stays quick."""
-    if name in _LAZY:
+    if name in _LAZY or name in ("load", "save"):
         import importlib
 
-        return importlib.import_module(f".{name}", __name__)
+        if name in _LAZY:
+            return importlib.import_module(f".{name}", __name__)
+        return getattr(importlib.import_module(".serialization", __name__), name)
     raise AttributeError(f"module 'gpugrad' has no attribute {name!r}")
