@@ -430,6 +430,7 @@ def grad(
     given = None if grad_outputs is None else _as_sequence(grad_outputs)
     found = _walk_in_mode(outputs, given, targets, retain_graph, create_graph)
     results = []
+    handed: set[int] = {id(_root(g._array)) for g in given or () if g is not None}
     for i, tensor in enumerate(inputs):
         g = found.get(place(tensor))
         if g is None and materialize_grads:
@@ -443,8 +444,16 @@ def grad(
             )
         elif g is not None:
             g = _as_result(tensor, g, create_graph)
+            if not create_graph and id(_root(g._array)) in handed:
+                g = wrap(g._array.copy())
+            handed.add(id(_root(g._array)))
         results.append(g)
     return tuple(results)
+
+
+def _root(array: Any) -> Any:
+    """The array that owns the memory of `array`."""
+    return array if array.base is None else array.base
 
 
 def _as_result(tensor: Tensor, g: Any, create_graph: bool) -> Tensor:

@@ -11,45 +11,10 @@ import numpy as np
 from . import dtypes
 from .device import ARRAY_TYPES, Device, array_device, as_device
 from .dtypes import BY_NUMPY, FLOATS, as_dtype
+from .hooks import RemovableHandle, _Hooks, add_hook
 
 if TYPE_CHECKING:
     from .core import Tensor
-
-
-class RemovableHandle:
-    """What `register_hook` returns: `remove()` takes the hook away; also a context manager."""
-
-    _next = 0
-
-    def __init__(self, hooks: dict[int, Any]) -> None:
-        self._hooks = weakref.ref(hooks) if isinstance(hooks, _Hooks) else lambda: hooks
-        RemovableHandle._next += 1
-        self.id = RemovableHandle._next
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        hooks = self._hooks()
-        if hooks is not None:
-            hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
-
-
-class _Hooks(dict[int, Any]):
-    """Hooks by number, in order; can be referred to weakly."""
-
-    __slots__ = ("__weakref__",)
-
-
-def add_hook(hooks: _Hooks, hook: Callable[..., Any]) -> RemovableHandle:
-    """Put `hook` in `hooks`."""
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    return handle
 
 
 class CreateMethods:

@@ -134,6 +134,13 @@ def test_grad_leaves_grad_alone() -> None:
     assert (gx.tolist(), gy.tolist(), x.grad) == ([5.0], [2.0], None)
 
 
+def test_results_of_grad_share_no_memory() -> None:
+    x, y, g = leaf(2.0), leaf(5.0), leaf(1.0).detach()
+    gx, gy = gpugrad.autograd.grad(x + y, (x, y), g)
+    gx.mul_(3)
+    assert (gx.tolist(), gy.tolist(), g.tolist()) == ([3.0], [1.0], [1.0])
+
+
 def test_grad_of_unused_input() -> None:
     x, y = leaf(2.0), leaf(5.0)
     with pytest.raises(RuntimeError, match="allow_unused"):

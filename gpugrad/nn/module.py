@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..core import Tensor
 from ..device import Device
-from ..methods_create import RemovableHandle, _Hooks, add_hook
+from ..hooks import RemovableHandle, _Hooks, add_hook
 from .backward_hooks import Watch
 from .parameter import Buffer, Parameter
 from .state import StateMixin

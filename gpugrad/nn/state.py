@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core import Tensor
-from ..methods_create import RemovableHandle, add_hook
+from ..hooks import RemovableHandle, add_hook
 from ..modes import no_grad
 from .parameter import Parameter
 

@@ -19,7 +19,6 @@ __all__ = [
     "arctan2",
     "atan2",
     "copysign",
-    "dist",
     "gcd",
     "heaviside",
     "hypot",
@@ -84,10 +83,3 @@ def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Any:
     """`input * 2 ** other`."""
     result = mul(input, pow(2.0, other))
     return result if out is None else into(out, result, "ldexp")
-
-
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Any:
-    """The `p`-norm of `input - other`, over all elements."""
-    from .linalg_norm import norm
-
-    return norm(input - other, p)

@@ -11,8 +11,8 @@ from itertools import chain
 from typing import Any
 
 from ..core import Tensor, mark_written, wrap
-from ..methods_create import RemovableHandle, add_hook
-from ..methods_create import _Hooks as Hooks
+from ..hooks import RemovableHandle, add_hook
+from ..hooks import _Hooks as Hooks
 from ..modes import enable_grad
 from ..ops.update_blocks import Workspace, steps_beside, zeros_beside
 
