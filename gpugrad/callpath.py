@@ -29,12 +29,19 @@ from .errors import explain
 from .fp_errors import SILENT, quiet, restore
 from .inplace import into
 from .modes import state
-from .op import Op, general
+from .op import Op, general, pick
 from .views import resync
 
+
+
+_RESERVED = frozenset(("dtype_of", "kind", "mode", "node", "result", "t", "token"))  # local names of generated code
+NUMBERS = frozenset((bool, int, float))
+PLAIN = NUMBERS | {type(None)}  # what may stand beside arrays in a call that records nothing
 _SHARED = {
     "FLOATS": FLOATS,
+    "NUMBERS": NUMBERS,
     "Node": Node,
+    "PLAIN": PLAIN,
     "SILENT": SILENT,
     "Tensor": Tensor,
     "WEAK": WEAK,
@@ -44,15 +51,13 @@ _SHARED = {
     "into": into,
     "last_write": last_write,
     "new": new,
+    "pick": pick,
     "quiet": quiet,
     "restore": restore,
     "resync": resync,
     "state": state,
     "tick": tick,
 }
-
-
-_RESERVED = frozenset(("kind", "mode", "node", "result", "t", "token"))  # local names of the generated code
 
 
 def specialise(op: Op) -> None:
@@ -68,7 +73,7 @@ def specialise(op: Op) -> None:
     op.pull = _compile(
         _pull_source(op, plan), "pull", {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint}
     )
-    generic = op.variadic or op.outputs != 1 or op.writes is not None
+    generic = op.variadic or op.outputs == 0 or op.writes is not None
     source = _generic_source(op) if generic else _call_source(op)
     function = op.function
     function.__globals__.update(_SHARED, op=op, impls=op.impls)
@@ -197,7 +202,16 @@ def _general_call(op: Op) -> str:
 
 
 def _generic_source(op: Op) -> str:
-    return "\n".join([f"def {op.name}({_signature(op)}):", *_out_lines(op), f"    return {_general_call(op)}"])
+    lines = [f"def {op.name}({_signature(op)}):", *_out_lines(op)]
+    if op.writes is not None:  # such an op is called with arrays only
+        first = f"{op.names[0]}[0]" if op.variadic else op.names[0]
+        given = f"*{op.names[0]}" if op.variadic else ", ".join(op.names)
+        lines.append(f"    if type({first}) in impls: return impls[type({first})]({given}{_keywords(op)})")
+    return "\n".join([*lines, f"    return {_general_call(op)}"])
+
+
+def _keywords(op: Op) -> str:
+    return "".join(f", {name}={name}" for name in op.params)
 
 
 def _out_lines(op: Op) -> list[str]:
@@ -215,21 +229,19 @@ def _call_source(op: Op) -> str:
         lines += _unpack_binary(op)
     else:
         lines += _unpack_each(op)
-    arrays = ", ".join(f"a{i}" for i in range(arity))
-    keywords = "".join(f", {name}={name}" for name in op.params)
     lines += [
         "    token = quiet(SILENT)",
         "    try:",
-        f"        result = impls[kind]({arrays}{keywords})",
+        f"        result = impls[kind]({', '.join(f'a{i}' for i in range(arity))}{_keywords(op)})",
         "    except Exception as error:",
         f"        raise explain(op, error, ({', '.join(op.names)},), {_dict_of_params(op)}) from error",
         "    finally:",
         "        restore(token)",
-        "    if type(result) is not kind: result = asarray(result)",
-        "    t = new(Tensor)",
-        "    t._array = result",
-        "    t._grad = t._hooks = None",
     ]
+    records = bool(op.rules or op.joint)
+    if op.outputs > 1:
+        return "\n".join([*lines, *_several_outputs(op, records)])
+    lines += _new_tensor("t", "result")
     if op.view:
         lines += [
             f"    t._base = {op.names[0]}",
@@ -239,12 +251,39 @@ def _call_source(op: Op) -> str:
         ]
     else:
         lines += ["    t._base = None", "    t._version = [0, 0]"]
-    if op.rules or op.joint:
+    if records:
         lines += _record(op)
     else:
         lines += ["    t._node = None", "    t._requires_grad = False"]
     lines.append("    return t")
     return "\n".join(lines)
+
+
+def _new_tensor(t: str, result: str) -> list[str]:
+    return [
+        f"    if type({result}) is not kind: {result} = asarray({result})",
+        f"    {t} = new(Tensor)",
+        f"    {t}._array = {result}",
+        f"    {t}._grad = {t}._hooks = None",
+    ]
+
+
+def _several_outputs(op: Op, records: bool) -> list[str]:
+    """Wrap each output; if the call is recorded, each floating one gets a node of its own that picks it."""
+    tensors, results = [f"t{k}" for k in range(op.outputs)], [f"r{k}" for k in range(op.outputs)]
+    lines = [f"    {', '.join(results)} = result"]
+    for t, r in zip(tensors, results, strict=True):
+        lines += [*_new_tensor(t, r), f"    {t}._base = {t}._node = None", f"    {t}._version = [0, 0]"]
+        lines += [f"    {t}._requires_grad = False"]
+    if records:
+        lines.append(f"    result = ({', '.join(results)},)")
+        lines += _record_node(op, "result", f"({', '.join(f'{t}._version' for t in tensors)},)")
+        lines.append(f"        node.shape = ({', '.join(f'{r}.shape' for r in results)},)")
+        lines.append(f"        node.dtype = ({', '.join(f'{r}.dtype' for r in results)},)")
+        for k, (t, r) in enumerate(zip(tensors, results, strict=True)):
+            lines.append(f"        if {r}.dtype in FLOATS: {t}._node = pick(node, {k}); {t}._requires_grad = True")
+        lines.append("        if mode is not True: mode.note(node)")
+    return [*lines, f"    return {', '.join(tensors)}"]
 
 
 def _take(op: Op, i: int, indent: str) -> list[str]:
@@ -281,7 +320,9 @@ def _unpack_binary(op: Op) -> list[str]:
         f"        elif type({y}) in WEAK[a0.dtype]{scalar_check.format(0)}:",
         *_without(op, 1, y, "            "),
         f"        else: {otherwise}",
-        f"    elif isinstance({y}, Tensor) and type({x}) in WEAK[{y}._array.dtype]:",
+        f"    elif (kind := type({x})) in impls and (type({y}) in impls or type({y}) in PLAIN):",
+        f"        return impls[kind]({x}, {y}{_keywords(op)})",
+        f"    elif isinstance({y}, Tensor) and kind in WEAK[{y}._array.dtype]:",
         *_take(op, 1, "        "),
         "        kind = type(a1)",
         *([f"        if a1.dtype not in FLOATS: {otherwise}"] if op.to_float else []),
@@ -292,31 +333,61 @@ def _unpack_binary(op: Op) -> list[str]:
 
 def _unpack_each(op: Op) -> list[str]:
     otherwise = f"return {_general_call(op)}"
-    lines: list[str] = []
     promoted = [i for i, name in enumerate(op.inputs) if name in op.promotes]
+    mixes = len(promoted) > 1  # tensors and numbers
+    lines = _arrays_only(op)
+    kind = "kind = type(a0)"
     for i, name in enumerate(op.names):
-        lines += [f"    if isinstance({name}, Tensor):", *_take(op, i, "        ")]
-        if i == 0:
-            lines.append("        kind = type(a0)")
-        else:
-            lines.append(f"        if type(a{i}) is not kind: {otherwise}")
-        if i > 0 and _optional(op, i):
-            lines += [f"    elif {name} is None:", *_without(op, i, "None", "        ")]
+        first = i == 0
+        lines += [f"    {'elif' if first else 'if'} isinstance({name}, Tensor):", *_take(op, i, "        ")]
+        lines.append(f"        {kind}" if first else f"        if type(a{i}) is not kind: {otherwise}")
+        if not first and (_optional(op, i) or (mixes and i in promoted)):
+            accepted = "PLAIN" if _optional(op, i) and mixes and i in promoted else "NUMBERS"
+            test = f"type({name}) in {accepted}" if mixes and i in promoted else f"{name} is None"
+            lines += [f"    elif {test}:", *_without(op, i, name, "        ")]
         lines.append(f"    else: {otherwise}")
-    if promoted and op.to_float:
-        lines.append(f"    if a{promoted[0]}.dtype not in FLOATS: {otherwise}")
-    for i in promoted[1:]:
-        lines.append(f"    if a{i} is not None and a{i}.dtype is not a{promoted[0]}.dtype: {otherwise}")
+    if not promoted:
+        return lines
+    if not mixes:
+        return [*lines, f"    if a{promoted[0]}.dtype not in FLOATS: {otherwise}"] if op.to_float else lines
+    known = " else ".join(f"a{i}.dtype if v{i} is not None" for i in promoted)
+    lines += [f"    dtype_of = {known} else None"]
+    lines += [f"    if dtype_of {'not in FLOATS' if op.to_float else 'is None'}: {otherwise}"]
+    for i in promoted:
+        fits = f"a{i}.dtype is dtype_of if v{i} is not None else a{i} is None or type(a{i}) in WEAK[dtype_of]"
+        lines.append(f"    if not ({fits}): {otherwise}")
     return lines
 
 
+def _arrays_only(op: Op) -> list[str]:
+    """Arrays in, arrays out: nothing to record, the implementation is called as it is."""
+    first, *others = op.names
+    alone = "".join(f" and (type({y}) in impls or type({y}) in PLAIN)" for y in others)
+    return [f"    if (kind := type({first})) in impls{alone}: return impls[kind]({', '.join(op.names)}{_keywords(op)})"]
+
+
 def _record(op: Op) -> list[str]:
+    return [
+        *_record_node(op, "result", "t._version"),
+        "        node.shape = result.shape",
+        "        node.dtype = result.dtype",
+        "        t._node = node",
+        "        t._requires_grad = True",
+        "        if mode is not True: mode.note(node)",
+        "    else:",
+        "        t._node = None",
+        "        t._requires_grad = False",
+    ]
+
+
+def _record_node(op: Op, out: str, out_cell: str) -> list[str]:
+    """Make the node, if an input wants a gradient; all but its `shape` and `dtype`."""
     places = [f"p{i}" if op.differentiates(i) else "None" for i in range(len(op.names))]
     real = [p for p in places if p != "None"]
     saved, cells = [], []
     for source, index, needed_by in op.saved:
         value, cell = {"in": (f"a{index}", f"v{index}"), "shape": (f"a{index}.shape", "None")}.get(
-            source, ("result", "t._version")
+            source, (out, out_cell)
         )
         needed = " or ".join(f"p{i} is not None" for i in sorted(needed_by) if op.differentiates(i))
         everything = set(real) == {f"p{i}" for i in needed_by if op.differentiates(i)}
@@ -331,15 +402,7 @@ def _record(op: Op) -> list[str]:
         f"        node.saved = {_tuple(saved)}",
         f"        node.cells = {_tuple(cells)}",
         f"        node.params = {_tuple(list(op.params))}",
-        "        node.shape = result.shape",
-        "        node.dtype = result.dtype",
         "        node.extra = None",
-        "        t._node = node",
-        "        t._requires_grad = True",
-        "        if mode is not True: mode.note(node)",
-        "    else:",
-        "        t._node = None",
-        "        t._requires_grad = False",
     ]
 
 
