@@ -32,8 +32,6 @@ from .modes import state
 from .op import Op, general, pick
 from .views import resync
 
-
-
 _RESERVED = frozenset(("dtype_of", "kind", "mode", "node", "result", "t", "token"))  # local names of generated code
 NUMBERS = frozenset((bool, int, float))
 PLAIN = NUMBERS | {type(None)}  # what may stand beside arrays in a call that records nothing

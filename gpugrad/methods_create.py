@@ -126,9 +126,6 @@ class CreateMethods:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
-    def __hash__(self) -> int:
-        return id(self)
-
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         from .printing import tensor_repr
 
@@ -412,6 +409,8 @@ class CreateMethods:
         """Call `hook(tensor)` after `.grad` of this leaf has been updated."""
         if not self.requires_grad or self._node is not None:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if self._hooks is None:
+            self._hooks = _Hooks()  # the engine looks for both kinds of hooks where this is not None
         return add_hook(self.__dict__.setdefault("_post_accumulate_hooks", _Hooks()), hook)
 
     def retain_grad(self) -> None:

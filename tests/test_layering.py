@@ -16,7 +16,7 @@ LAYERS = [
     {"device", "modes", "random_engine", "random_math", "random_cpu", "random_sampling", "data"},
     {"core", "views", "return_types"},
     {"op", "callpath", "inplace", "random", "ops"},
-    {"expr", "engine", "anomaly"},
+    {"expr", "walk", "engine", "anomaly"},
     {"function", "gradcheck", "functional_autograd", "serialization", "special", "linalg", "fft"},
     {"autograd", "cuda"},
     {"nn", "optim", "utils", "distributions"},

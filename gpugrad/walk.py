@@ -1,0 +1,243 @@
+"""The backward walk: from cotangents of roots to gradients of leaves, without touching a leaf.
+
+Gather the nodes that can be reached, take them latest first, hand each its cotangent, pass the results of its rules on
+to its parents, and drop what it saved. Without recursion, so a chain may be as long as memory allows.
+
+The same walk serves arrays (the fast backward) and Tensors (`create_graph=True`): rules are made of ops, and ops take
+both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .core import Node, Tensor, last_write, wrap
+from .device import ARRAY_TYPES
+from .op import PICK
+from .ops.arithmetic import accumulate
+from .ops.cast import cast
+from .ops.reduce import sum_to
+
+Parent = Any  # a Node or a leaf Tensor
+_by_seq = attrgetter("seq")
+
+
+def walk(
+    roots: Sequence[Parent],
+    cotangents: Sequence[Any],
+    targets: dict[Any, int] | None,
+    create_graph: bool,
+    keep: bool,
+    anomaly: Any = None,
+    retain: Callable[[Tensor, Any, bool], None] | None = None,
+) -> dict[Any, Any]:
+    """Gradients of the leaves (or of `targets`, nodes or leaves) reached from `roots`, as arrays or Tensors.
+
+    `keep` leaves what the nodes saved in place, for another walk; `anomaly` checks every result (see `anomaly.py`);
+    `retain` is given the cotangents of tensors that keep theirs.
+    """
+    pending: dict[Any, Any] = {}
+    owned: set[Any] = set()  # whose pending sum is a buffer of our own, which may be added to in place
+    for root, g in zip(roots, cotangents, strict=True):
+        _add(pending, owned, root, g, create_graph)
+    order = _gather(roots)
+    needed = None if targets is None else _needed(order, targets)
+    found: dict[Any, Any] = {}
+    while order:
+        node = order.pop()
+        g = pending.pop(node, None)
+        if g is None:
+            continue
+        if node.extra is not None:
+            g = _run_hooks(node, g, create_graph, retain)
+        parents = node.parents
+        if needed is not None:
+            if node in targets:  # type: ignore[operator]
+                found[node] = g
+            parents = tuple([p if p in needed else None for p in parents])
+        op = node.op
+        if op is PICK:
+            if parents[0] is not None:
+                _put_in_slot(pending, node, g, create_graph)
+            continue
+        saved = node.saved
+        if saved is None:
+            _refuse_freed(node)
+        if last_write[0] > node.seq:
+            _check_versions(node)
+        if create_graph and saved:
+            saved = _as_tensors(node)
+        results = op.pull(parents, saved, node.params, g)
+        if saved and not keep:
+            node.saved = None
+        for parent, r in zip(parents, results):  # generated to be of one length
+            if parent is None or r is None:
+                continue
+            like = parent if type(parent) is Node else parent._array
+            array = r._array if create_graph else r
+            if array.dtype is not like.dtype or array.shape != like.shape:
+                r = _fit(node, parent, r, like.shape, like.dtype)
+            if anomaly is not None:
+                anomaly.check(node, r)
+            if parent in pending:
+                _add(pending, owned, parent, r, create_graph)
+            else:
+                pending[parent] = r
+    found.update(pending)  # only leaves are left
+    return found
+
+
+def _refuse_freed(node: Node) -> NoReturn:
+    raise RuntimeError(
+        f"Trying to backward through the graph a second time ({node.name()}), but what it saved has already been "
+        "freed. Specify retain_graph=True in the first backward or grad call if you need to go through it again."
+    )
+
+
+def _add(pending: dict[Any, Any], owned: set[Any], parent: Parent, g: Any, create_graph: bool) -> None:
+    """Add `g` to the cotangent of `parent`: the first is taken as it is, the second makes a buffer of our own."""
+    have = pending.get(parent)
+    if have is None:
+        pending[parent] = g
+    elif parent in owned and not create_graph:
+        accumulate(have, g)
+    else:
+        total = have + g
+        pending[parent] = total
+        if type(total) in ARRAY_TYPES and not isinstance(total, np.generic):
+            owned.add(parent)
+
+
+def _put_in_slot(pending: dict[Any, Any], node: Node, g: Any, create_graph: bool) -> None:
+    """Hand the cotangent of one output to the node with several outputs."""
+    (index,), (parent,) = node.params, node.parents
+    slots = pending.get(parent)
+    if slots is None:
+        slots = (None,) * len(parent.shape)
+    value = g if slots[index] is None else slots[index] + g
+    pending[parent] = (*slots[:index], value, *slots[index + 1 :])
+
+
+def _gather(roots: Sequence[Parent]) -> list[Node]:
+    """All nodes reachable from `roots`, in the order they were recorded."""
+    stack = [root for root in roots if type(root) is Node]
+    seen = set(stack)
+    while stack:
+        for parent in stack.pop().parents:
+            if type(parent) is Node and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=_by_seq)
+
+
+def _needed(order: list[Node], targets: dict[Any, int]) -> set[Any]:
+    """The nodes and leaves through which a target can be reached."""
+    needed: set[Any] = set(targets)
+    for node in order:  # parents come before children
+        if node not in needed and any(p in needed for p in node.parents if p is not None):
+            needed.add(node)
+    return needed
+
+
+def _fit(node: Node, parent: Parent, r: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """What a rule returned, in the shape and dtype of the input it belongs to."""
+    if r.shape != shape:
+        r = _unbroadcast(node, parent, r, shape)
+    return cast(r, dtype)
+
+
+def _unbroadcast(node: Node, parent: Parent, r: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `r` back to the shape of the input it belongs to, if the op broadcasts; otherwise the rule is wrong."""
+    if node.op.broadcasts:
+        return sum_to(r, shape=shape)
+    index = next(i for i, p in enumerate(node.parents) if p is parent)  # `==` of Tensors is elementwise
+    name = node.op.names[0] if node.op.variadic else node.op.names[index]
+    raise RuntimeError(
+        f"the rule of {node.op.name} for {name!r} returned a gradient of shape {tuple(r.shape)}, but {name!r} has shape "
+        f"{tuple(shape)}: fix the rule, or declare the op with broadcasts=True"
+    )
+
+
+def _check_versions(node: Node) -> None:
+    for cell in _flat(node.cells):
+        if cell is not None and cell[0] > node.seq:
+            raise RuntimeError(
+                f"one of the variables needed for gradient computation has been modified by an inplace operation: a "
+                f"tensor saved by {node.op.name} ({node.name()}) is now at version {cell[1]}. Work on a clone(), or move "
+                "the in-place operation; gpugrad.autograd.set_detect_anomaly(True) shows where it was recorded."
+            )
+
+
+def _flat(cells: Any) -> list[Any]:
+    """Version cells without nesting: ops with several inputs or outputs save tuples of them."""
+    flat: list[Any] = []
+    for cell in cells:
+        if cell is not None and cell and isinstance(cell[0], list | type(None)):
+            flat.extend(cell)
+        else:
+            flat.append(cell)
+    return flat
+
+
+def _as_tensors(node: Node) -> tuple[Any, ...]:
+    """What a node saved, as Tensors in their place on the tape: for gradients of gradients."""
+
+    def tensor(array: Any, parent: Parent | None, cell: Any) -> Any:
+        if type(array) not in ARRAY_TYPES:
+            return array  # a Python scalar, a shape or None
+        if type(parent) is Tensor or isinstance(parent, Tensor):
+            return parent
+        t = wrap(array)
+        if parent is not None:
+            t._node, t._requires_grad = parent, True
+        if cell is not None:
+            t._version = cell
+        return t
+
+    made: list[Any] = []
+    several = node.op.outputs != 1
+    for (source, index, _), value, cell in zip(node.op.saved, node.saved, node.cells, strict=True):
+        if source == "in":
+            made.append(tensor(value, node.parents[index], cell))
+        elif source == "ins":
+            made.append(tuple(map(tensor, value, node.parents, cell)))
+        elif source == "out" and several and value is not None:
+            from .op import pick
+
+            made.append(tuple(tensor(v, pick(node, k), c) for k, (v, c) in enumerate(zip(value, cell, strict=True))))
+        elif source == "out":
+            made.append(tensor(value, node, cell))
+        else:
+            made.append(value)
+    return tuple(made)
+
+
+# --------------------------------------------------------------------------------------------------------- hooks
+
+
+def _run_hooks(node: Node, g: Any, create_graph: bool, retain: Any) -> Any:
+    """Run what users hung on the output of `node`: `register_hook` functions in order, then `retain_grad`."""
+    assert node.extra is not None
+    for hook in tuple(node.extra.get("hooks", {}).values()):
+        g = call_hook(hook, g, create_graph)
+    retained = node.extra.get("retained")
+    tensor = retained() if retained is not None else None
+    if tensor is not None and retain is not None:
+        retain(tensor, g, create_graph)
+    return g
+
+
+def call_hook(hook: Callable[[Tensor], Any], g: Any, create_graph: bool) -> Any:
+    """What a gradient hook makes of `g`; TypeError or RuntimeError for what cannot replace it."""
+    result = hook(g if create_graph else wrap(np.asarray(g) if isinstance(g, np.generic) else g))
+    if result is None:
+        return g
+    if not isinstance(result, Tensor):
+        raise TypeError(f"a gradient hook must return a Tensor or None, got {type(result).__name__}")
+    if tuple(result.shape) != tuple(g.shape):
+        raise RuntimeError(f"hook has changed the size of value: from {tuple(g.shape)} to {tuple(result.shape)}")
+    return result if create_graph else result._array
