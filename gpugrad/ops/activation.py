@@ -47,9 +47,19 @@ _GELU_CUBIC = 0.044715  # Hendrycks & Gimpel, https://arxiv.org/abs/1606.08415
 _SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al., https://arxiv.org/abs/1706.02515
 _SELU_SCALE = 1.0507009873554804934193349852946
 
+_BOOL = np.dtype(bool)
+
 # ---- piecewise linear ----
 
-relu = op(refusing("relu", lambda x: np.maximum(x, 0), "bool"), name="relu", names=("input",), cuda="{0} < 0 ? 0 : {0}")
+
+@op(names=("input",), cuda="{0} < 0 ? 0 : {0}")
+def relu(x: Any) -> Any:
+    """`max(input, 0)`; NaN stays NaN. NotImplementedError for bool."""
+    if x.dtype is _BOOL:
+        raise NotImplementedError('"relu" not implemented for bool; convert the input to another dtype first')
+    return np.maximum(x, 0)
+
+
 relu.defvjp(x=lambda g, out: choose(out <= 0, 0, g))
 
 

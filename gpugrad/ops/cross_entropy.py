@@ -20,7 +20,7 @@ from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
 from ..op import op
 from .cast import cast
 from .elementwise import zero
-from .reduce import sum_over
+from .reduce import narrow, sum_over
 from .softmax import log_softmax, softmax_grad
 
 __all__ = ["cross_entropy", "nll_loss"]
@@ -29,14 +29,14 @@ __all__ = ["cross_entropy", "nll_loss"]
 class _Targets:
     """Where the targets lie in an array of scores, how much each counts, and what the losses are divided by."""
 
+    __slots__ = ("counts", "divisor", "index", "keep")
+
     def __init__(self, scores: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> None:
-        classes = scores.shape[1]
-        keep = self._kept(target, classes, ignore_index)
+        keep = _kept(target, scores.shape[1], ignore_index)
         if keep is not None:
             target = np.where(keep, target, 0)
-        sizes = enumerate(target.shape)
-        grid = [np.arange(n, like=target).reshape((-1,) + (1,) * (target.ndim - 1 - i)) for i, n in sizes]
-        self.index = (grid[0], target, *grid[1:])
+        rows = np.arange(target.shape[0], like=target)
+        self.index: Any = (rows, target) if target.ndim == 1 else _grid(rows, target)
         self.keep = keep
         self.counts = None if weight is None else weight[target]
         if keep is not None:
@@ -44,18 +44,6 @@ class _Targets:
         self.divisor = None
         if reduction == "mean":
             self.divisor = target.size if self.counts is None else np.add.reduce(self.counts, axis=None)
-
-    @staticmethod
-    def _kept(target: Any, classes: int, ignore_index: int) -> Any:
-        """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
-        if not 0 <= ignore_index < classes and target.size and target.view(np.uint64).max() < classes:
-            return None  # one pass: negative numbers are large ones without their sign
-        valid = (target >= 0) & (target < classes)
-        keep = target != ignore_index
-        bad = keep & ~valid
-        if bad.any():
-            raise IndexError(f"Target {int(target[bad][0])} is out of bounds.")
-        return None if keep.all() else keep
 
     def reduce(self, losses: Any, reduction: str) -> Any:
         """`losses`, their sum, or their mean."""
@@ -67,6 +55,30 @@ class _Targets:
     def scale(self, g: Any) -> Any:
         """The cotangent of each weighted loss, from that of the reduced ones."""
         return g if self.divisor is None else np.divide(g, self.divisor)
+
+
+def _grid(rows: Any, target: Any) -> Any:
+    """The index of each target's score in an array (N, C, *d), given those of the rows."""
+    along = [rows, *(np.arange(n, like=target) for n in target.shape[1:])]
+    grid = [a.reshape((-1,) + (1,) * (target.ndim - 1 - i)) for i, a in enumerate(along)]
+    return (grid[0], target, *grid[1:])
+
+
+def _kept(target: Any, classes: int, ignore_index: int) -> Any:
+    """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
+    if not 0 <= ignore_index < classes and target.size:
+        # one pass: negative numbers are large ones without their sign
+        if np.maximum.reduce(target.view(_UNSIGNED), axis=None) < classes:
+            return None
+    valid = (target >= 0) & (target < classes)
+    keep = target != ignore_index
+    bad = keep & ~valid
+    if bad.any():
+        raise IndexError(f"Target {int(target[bad][0])} is out of bounds.")
+    return None if keep.all() else keep
+
+
+_UNSIGNED = np.dtype(np.uint64)
 
 
 def _wide(x: Any) -> Any:
@@ -82,18 +94,18 @@ def _class_shaped(weight: Any, ndim: int) -> Any:
 
 @op(name="cross_entropy", names=("input", "target", "weight"), outputs=2)
 def _cross_entropy(
-    x: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+    x: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
     """The reduced loss and the softmax of `x`."""
     scores = _wide(x)
     weight = None if weight is None else _wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
-    shifted = scores - np.max(scores, axis=1, keepdims=True, initial=-np.inf)
+    shifted = scores - np.maximum.reduce(scores, axis=1, keepdims=True, initial=-np.inf)
     p = np.exp(shifted)
     total = np.add.reduce(p, axis=1, keepdims=True)
-    p /= total
+    np.divide(p, total, p)
     log_total = np.log(total)
-    losses = np.squeeze(log_total, 1) - shifted[at.index]
+    losses = log_total.reshape(target.shape) - shifted[at.index]
     if at.counts is not None:
         losses *= at.counts
     if label_smoothing:
@@ -101,7 +113,7 @@ def _cross_entropy(
         losses += _smooth_losses(log_total - shifted, weight, at.keep) * (label_smoothing / x.shape[1])
     if at.keep is not None:
         losses = np.where(at.keep, losses, 0)
-    return np.asarray(at.reduce(losses, reduction)).astype(x.dtype, copy=False), p.astype(x.dtype, copy=False)
+    return narrow(at.reduce(losses, reduction), x.dtype), narrow(p, x.dtype)
 
 
 def _smooth_losses(losses: Any, weight: Any, keep: Any) -> Any:
@@ -114,13 +126,14 @@ def _smooth_losses(losses: Any, weight: Any, keep: Any) -> Any:
 
 @op
 def _cross_entropy_grad(
-    dy: Any, p: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+    dy: Any, p: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
     """The gradient of the loss: per target `dy * (A * p - a)`, where `a` weighs each class's `-log p` and sums to A."""
     scores = _wide(p)
     weight = None if weight is None else _wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
-    scale = at.scale(_wide(dy)) * (1 - label_smoothing)
+    scale = at.scale(_wide(dy))
+    scale = scale * (1 - label_smoothing) if label_smoothing else scale
     hard = scale if at.counts is None else scale * at.counts
     if not label_smoothing:
         grad = scores * _across_classes(hard)
@@ -131,7 +144,7 @@ def _cross_entropy_grad(
         grad = scores * _across_classes(hard + soft * np.add.reduce(weights))
         grad -= _across_classes(soft) * _class_shaped(weights, p.ndim)
     grad[at.index] -= hard
-    return grad.astype(p.dtype, copy=False)
+    return narrow(grad, p.dtype)
 
 
 def _across_classes(x: Any) -> Any:
@@ -189,7 +202,7 @@ def _nll_loss(x: Any, target: Any, weight: Any = None, *, ignore_index: int, red
         losses *= at.counts
     if at.keep is not None:
         losses = np.where(at.keep, losses, 0)
-    return np.asarray(at.reduce(losses, reduction)).astype(x.dtype, copy=False)
+    return narrow(at.reduce(losses, reduction), x.dtype)
 
 
 @op
@@ -202,7 +215,7 @@ def _nll_loss_grad(
     at = _Targets(grad, target, None if weight is None else _wide(weight), ignore_index, reduction)
     scale = at.scale(wide)
     grad[at.index] = -(scale if at.counts is None else scale * at.counts)
-    return grad.astype(dy.dtype, copy=False)
+    return narrow(grad, dy.dtype)
 
 
 _nll_loss.defvjp(
@@ -228,24 +241,28 @@ def check_reduction(reduction: str) -> None:
 
 def _check(input: Any, target: Any, weight: Any) -> Any:
     """`target` as int64, after checking shapes and dtypes of (N, C, *d) scores with (N, *d) targets."""
-    if input.shape[0] != target.shape[0]:
-        raise ValueError(
-            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
-        )
-    if target.shape[1:] != input.shape[2:]:
+    scores, classes = input._array.shape, target._array.shape
+    if scores[0] != classes[0]:
+        raise ValueError(f"Expected input batch_size ({scores[0]}) to match target batch_size ({classes[0]}).")
+    if classes[1:] != scores[2:]:
         raise RuntimeError(
-            f"size mismatch (got input: {list(input.shape)}, target: {list(target.shape)}); the target has the shape "
-            "of the input without its class dimension"
+            f"size mismatch (got input: {list(scores)}, target: {list(classes)}); the target has the shape of the "
+            "input without its class dimension"
         )
-    if weight is not None and tuple(weight.shape) != (input.shape[1],):
+    if weight is not None and weight._array.shape != scores[1:2]:
         raise RuntimeError(
-            f"weight tensor should be defined either for all {input.shape[1]} classes or no classes but got weight "
+            f"weight tensor should be defined either for all {scores[1]} classes or no classes but got weight "
             f"tensor of shape: {list(weight.shape)}"
         )
     dtype = target._array.dtype
-    if dtype not in (np.int64, np.uint8):
+    if dtype is _INT64:
+        return target
+    if dtype != np.uint8:
         raise RuntimeError(f"expected class indices of dtype int64, but got {as_dtype(dtype)}; convert with .long()")
-    return cast(target, np.dtype(np.int64))
+    return cast(target, _INT64)
+
+
+_INT64 = np.dtype(np.int64)
 
 
 def _legacy(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
