@@ -165,11 +165,13 @@ def canonical(array: np.ndarray) -> np.ndarray:
     return array.astype(known.numpy)
 
 
-def mark_written(tensor: Tensor) -> None:
-    """Note on the clock that `tensor`'s memory has just been written."""
-    cell = tensor._version
-    cell[0] = last_write[0] = tick()
-    cell[1] += 1
+def mark_written(*tensors: Tensor) -> None:
+    """Note on the clock that the memory of `tensors` has just been written."""
+    last_write[0] = now = tick()
+    for tensor in tensors:
+        cell = tensor._version
+        cell[0] = now
+        cell[1] += 1
 
 
 def is_differentiable(array: Any) -> bool:

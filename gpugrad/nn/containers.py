@@ -109,8 +109,8 @@ class Sequential(_Indexed):
 
     def forward(self, input: Any) -> Any:
         output = input
-        for module in self:
-            output = module(output)
+        for module in self._modules.values():
+            output = module(output)  # type: ignore[misc]  # no child of a Sequential is None
         return output
 
 

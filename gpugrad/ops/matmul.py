@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..dtypes import LOW_PRECISION
 from ..inplace import into
 from ..op import op
 from .arithmetic import add, mul
-from .reduce import sum_over, sum_to
+from .reduce import expand_to, sum_over
 from .shape import adjoint
 
 __all__ = [
@@ -38,7 +38,7 @@ def product(x: Any, y: Any) -> Any:
     """`x @ y` on arrays."""
     if x.dtype in LOW_PRECISION:
         return np.matmul(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
-    if x.ndim == 2 == y.ndim:
+    if x.ndim <= 2 == y.ndim:
         return np.dot(x, y)  # half the overhead of np.matmul for small matrices
     return np.matmul(x, y)
 
@@ -206,19 +206,20 @@ def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out
 @op(name="linear", names=("input", "weight", "bias"))
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """`input @ weight.T + bias` over the last dimension: (..., in), (out, in), (out,) to (..., out)."""
-    _check_linear(x, weight)
-    out = product(_rows(x), weight.T)
+    if x.ndim == 0 or x.shape[-1] != weight.shape[-1] or x.dtype is not weight.dtype:
+        _refuse_linear(x, weight)
+    out = product(x if x.ndim == 2 else _rows(x), weight.T)
     if bias is not None:
-        np.add(out, bias, out=out)
+        np.add(out, bias, out)
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 
 
 def _rows(x: Any) -> Any:
     """`x` (..., n) as a matrix of rows; spelt out, since -1 stands for no size where n is 0."""
-    return x if x.ndim == 2 else x.reshape((prod(x.shape[:-1]), x.shape[-1]))
+    return x.reshape((prod(x.shape[:-1]), x.shape[-1]))
 
 
-def _check_linear(x: Any, weight: Any) -> None:
+def _refuse_linear(x: Any, weight: Any) -> NoReturn:
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         rows = "x".join(
             map(str, (x.size // x.shape[-1] if x.ndim and x.shape[-1] else 0, x.shape[-1] if x.ndim else 0))
@@ -227,30 +228,44 @@ def _check_linear(x: Any, weight: Any) -> None:
             f"mat1 and mat2 shapes cannot be multiplied ({rows} and {weight.shape[1]}x{weight.shape[0]}): the last "
             f"dimension of the input must be in_features={weight.shape[1]}, got input of shape {list(x.shape)}"
         )
-    if x.dtype is not weight.dtype:
-        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}")
+    raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}")
+
+
+# The gradients of `linear`. Each is linear in both its inputs, so that their rules are one another.
 
 
 @op
-def weight_product(y: Any, x: Any) -> Any:
-    """`y.T @ x` over all leading dimensions: (..., out), (..., in) to (out, in)."""
-    return product(_rows(y).T, _rows(x))
+def linear_grad_input(dy: Any, weight: Any) -> Any:
+    """`dy @ weight` over the last dimension: (..., out), (out, in) to (..., in)."""
+    if dy.ndim == 2:
+        return product(dy, weight)
+    return product(_rows(dy), weight).reshape((*dy.shape[:-1], weight.shape[1]))
 
 
-weight_product.defvjp(y=lambda g, x: linear(x, g), x=lambda g, y: _matmul_rows(y, g))
+@op
+def linear_grad_weight(dy: Any, x: Any) -> Any:
+    """`dy.T @ x` over all leading dimensions: (..., out), (..., in) to (out, in)."""
+    return product(dy.T, x) if dy.ndim == 2 else product(_rows(dy).T, _rows(x))
 
 
-def _matmul_rows(x: Any, matrix: Any) -> Any:
-    """`x @ matrix` over the last dimension of `x`."""
-    return linear(x, adjoint(matrix))
-
-
-def _sum_rows(g: Any, bias_shape: Any) -> Any:
-    return sum_to(g, shape=bias_shape) if g.ndim != 2 else sum_over(g, dim=(0,), keepdim=False)
+@op
+def linear_grad_bias(dy: Any) -> Any:
+    """The sum of `dy` over all dimensions but the last, as a product, which costs less where it is small: (out,)."""
+    rows = dy if dy.ndim == 2 else _rows(dy)
+    return product(np.ones(rows.shape[:1], dy.dtype, like=dy), rows)
 
 
 linear.defvjp(
-    x=lambda g, weight: _matmul_rows(g, weight),
-    weight=lambda g, x: weight_product(g, x),
-    bias=_sum_rows,
+    x=lambda g, weight: linear_grad_input(g, weight),
+    weight=lambda g, x: linear_grad_weight(g, x),
+    bias=lambda g: linear_grad_bias(g),
 )
+linear_grad_input.defvjp(
+    dy=lambda g, weight: linear(g, weight),
+    weight=lambda g, dy: linear_grad_weight(dy, g),
+)
+linear_grad_weight.defvjp(
+    dy=lambda g, x: linear(x, g),
+    x=lambda g, dy: linear_grad_input(dy, g),
+)
+linear_grad_bias.defvjp(dy=lambda g, dy_shape: expand_to(g, shape=dy_shape))

@@ -84,7 +84,7 @@ class Workspace:
         RuntimeError, with nothing written, if an array is read-only.
         """
         relative = [step - steps[0] for step in steps] if steps else None
-        kept = [*params, *chain.from_iterable(states)]
+        kept = params if not states else [*params, *chain.from_iterable(states)]
         same = relative == self._relative and len(kept) == len(self._kept) and all(map(is_, kept, self._kept))
         if not same:
             self._units = self._plan(params, states, relative or [0.0] * len(params))
@@ -92,7 +92,7 @@ class Workspace:
         token = quiet(SILENT)
         try:
             for unit in self._units:
-                unit.run(formula, steps[unit.members[0]] if steps else 0.0, [grads[i] for i in unit.members], self)
+                unit.run(formula, steps[unit.members[0]] if steps else 0.0, grads, self)
         finally:
             restore(token)
 
@@ -104,7 +104,7 @@ class Workspace:
         units: list[_Together | _Alone] = []
         for members in _together(params, relative):
             columns = [[column[i] for i in members] for column in (params, *states)]
-            units.append(_Together(members, columns) if len(members) > 1 else _Alone(members, columns))
+            units.append(_Together(members, columns) if len(members) > 1 else _Alone(members, columns, self))
         return units
 
     def scratch(self, size: int, like: Any) -> list[Any]:
@@ -136,6 +136,8 @@ class _Together:
         self.scratches = [np.empty(total, dtype, like=first) for _ in range(SCRATCHES)]
 
     def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
+        if len(grads) != len(self.members):
+            grads = [grads[i] for i in self.members]
         np.concatenate(grads, axis=None, out=self.grad, casting="unsafe")
         for column, flat in self.gathered:
             np.concatenate(column, axis=None, out=flat, casting="unsafe")
@@ -148,14 +150,21 @@ class _Together:
 class _Alone:
     """One array, updated in blocks: of its memory if all is contiguous, else of its rows."""
 
-    def __init__(self, members: list[int], columns: list[list[Any]]) -> None:
+    def __init__(self, members: list[int], columns: list[list[Any]], workspace: Workspace) -> None:
         self.members = members
         self.written = [column[0] for column in columns]
+        param = self.written[0]
+        self.scratches: list[Any] | None = None
+        if param.size <= BLOCK and param.dtype not in LOW_PRECISION:  # one block as it is
+            self.scratches = [s[: param.size].reshape(param.shape) for s in workspace.scratch(BLOCK, param)]
 
     def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
         param, *states = self.written
+        if self.scratches is not None:
+            formula(step, param, grads[self.members[0]], *states, *self.scratches)
+            return
         narrow = param.dtype in LOW_PRECISION
-        for parts in _blocks([param, grads[0], *states]):
+        for parts in _blocks([param, grads[self.members[0]], *states]):
             scratch = workspace.scratch(max(BLOCK, parts[0].size), param)
             if scratch[0].shape != parts[0].shape:
                 scratch = [s[: parts[0].size].reshape(parts[0].shape) for s in scratch]

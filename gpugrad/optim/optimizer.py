@@ -44,20 +44,27 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def wrapped(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
-            changed = hook(self, args, kwargs)
-            if changed is None:
-                continue
-            if not isinstance(changed, tuple) or len(changed) != 2:
-                raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
-            args, kwargs = changed
+        if _global_pre_hooks or self._optimizer_step_pre_hooks:
+            args, kwargs = _run_pre_hooks(self, step, args, kwargs)
         out = step(self, *args, **kwargs)
         self._opt_called = True
-        for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
-            hook(self, args, kwargs)
+        if _global_post_hooks or self._optimizer_step_post_hooks:
+            for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
+                hook(self, args, kwargs)
         return out
 
     return wrapped
+
+
+def _run_pre_hooks(self: Optimizer, step: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
+        changed = hook(self, args, kwargs)
+        if changed is None:
+            continue
+        if not isinstance(changed, tuple) or len(changed) != 2:
+            raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+        args, kwargs = changed
+    return args, kwargs
 
 
 def number(value: Any) -> Any:
@@ -183,7 +190,7 @@ class Optimizer:
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
             kinds = {type(p._array) for p in params}
-            if len(kinds) == 1:
+            if len(kinds) == 1:  # the rule; parameters on two devices are updated apart
                 yield group, params
             else:
                 for kind in kinds:
@@ -213,8 +220,7 @@ class Optimizer:
             )
         columns += steps
         function(*chain.from_iterable(columns), workspace=self._workspaces[id(params[0]), len(params)], **options)
-        for p in params:
-            mark_written(p)
+        mark_written(*params)
 
     def _column(self, params: list[Tensor], name: str, make: Callable[[list[Tensor]], list[Any]]) -> list[Any]:
         """The arrays of one state of `params`; `make` gives those that are missing."""
