@@ -31,6 +31,7 @@ from .modes import state
 from .views import resync
 
 REGISTRY: dict[str, Op] = {}
+_REQUIRED = inspect.Parameter.empty
 SYMBOLIC: dict[type, Callable[..., Any]] = {}  # symbolic argument type -> what a call with it does (see expr.py)
 
 
@@ -86,8 +87,7 @@ class Op:
         """
         self.body = body
         self.name = name or body.__name__
-        signature = inspect.signature(body) if not isinstance(body, np.ufunc) else None
-        self.inputs, self.params, self.variadic = _read_signature(signature, body)
+        self.inputs, self.params, self.variadic = _read_signature(body)
         self.names = names or self.inputs
         self.broadcasts = broadcasts
         self.promotes = self.inputs if promotes is True else (promotes or ())
@@ -145,12 +145,30 @@ def op(body: Any = None, **options: Any) -> Any:
     return Op(body, **options).function
 
 
-def _read_signature(signature: inspect.Signature | None, body: Any) -> tuple[tuple[str, ...], dict[str, Any], bool]:
-    """Inputs, parameters with defaults, and whether the inputs are a `*list`."""
-    if signature is None:  # a NumPy ufunc is its own body
+def _read_signature(body: Any) -> tuple[tuple[str, ...], dict[str, Any], bool]:
+    """Inputs, parameters with defaults (`inspect.Parameter.empty` if they must be given), whether inputs are a `*list`.
+
+    Every op is read when gpugrad is imported: from the code object, as `inspect.signature` takes ten times longer.
+    """
+    if isinstance(body, np.ufunc):  # it is its own body
         return ("x", "y", "z")[: body.nin], {}, False
+    function = body
+    while hasattr(function, "__wrapped__") and not hasattr(function, "__signature__"):
+        function = function.__wrapped__
+    if type(function) is not types.FunctionType or hasattr(function, "__signature__"):
+        return _read_any_signature(function)
+    code = function.__code__
+    end = code.co_argcount + code.co_kwonlyargcount
+    names, variadic = code.co_varnames, bool(code.co_flags & inspect.CO_VARARGS)
+    inputs = names[: code.co_argcount] + names[end : end + variadic]
+    given = function.__kwdefaults__ or {}
+    return inputs, {name: given.get(name, _REQUIRED) for name in names[code.co_argcount : end]}, variadic
+
+
+def _read_any_signature(body: Any) -> tuple[tuple[str, ...], dict[str, Any], bool]:
+    """The same of a body that is not a plain function, or says itself what its signature is."""
     inputs, params, variadic = [], {}, False
-    for p in signature.parameters.values():
+    for p in inspect.signature(body).parameters.values():
         if p.kind is p.KEYWORD_ONLY:
             params[p.name] = p.default
         else:
