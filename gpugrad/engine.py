@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from .core import Tensor, mark_written, wrap
-from .device import ARRAY_TYPES
 from .fp_errors import SILENT, quiet, restore
 from .modes import state
 from .op import general, op
@@ -38,19 +37,14 @@ def _store(leaf: Tensor, found: dict[Any, Any], create_graph: bool, key: Any = N
     g = found.pop(leaf if key is None else key)
     if leaf._hooks is None and leaf._grad is None and not create_graph:
         # held by: `g`, getrefcount's own argument
-        mine = sys.getrefcount(g) <= _UNSHARED and type(g) in ARRAY_TYPES and _is_whole(g)
-        leaf._grad = wrap(g if mine else _copy(g))
+        mine = sys.getrefcount(g) <= _UNSHARED and type(g) is type(leaf._array) and g.base is None
+        leaf._grad = wrap(g if mine and getattr(g.flags, "writeable", True) else _copy(g))
         return
     for hook in tuple(leaf._hooks.values()) if leaf._hooks is not None else ():
         g = call_hook(hook, g, create_graph)
     accumulate_grad(leaf, g, create_graph)
     for hook in tuple(leaf.__dict__.get("_post_accumulate_hooks", {}).values()):
         hook(leaf)
-
-
-def _is_whole(g: Any) -> bool:
-    """Whether the array `g` is no view and may be written."""
-    return not isinstance(g, np.generic) and g.base is None and getattr(g.flags, "writeable", True)
 
 
 def _copy(g: Any) -> Any:

@@ -38,7 +38,7 @@ def product(x: Any, y: Any) -> Any:
     """`x @ y` on arrays."""
     if x.dtype in LOW_PRECISION:
         return np.matmul(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
-    if x.ndim <= 2 == y.ndim:
+    if x.ndim == 2 == y.ndim:
         return np.dot(x, y)  # half the overhead of np.matmul for small matrices
     return np.matmul(x, y)
 
@@ -250,9 +250,10 @@ def linear_grad_weight(dy: Any, x: Any) -> Any:
 
 @op
 def linear_grad_bias(dy: Any) -> Any:
-    """The sum of `dy` over all dimensions but the last, as a product, which costs less where it is small: (out,)."""
-    rows = dy if dy.ndim == 2 else _rows(dy)
-    return product(np.ones(rows.shape[:1], dy.dtype, like=dy), rows)
+    """The sum of `dy` over all dimensions but the last: (out,)."""
+    if dy.dtype in LOW_PRECISION:
+        return np.add.reduce(_rows(dy).astype(np.float32), 0).astype(dy.dtype)
+    return np.add.reduce(dy if dy.ndim == 2 else _rows(dy), 0)
 
 
 linear.defvjp(
