@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math as _math
-from typing import Any
+from typing import Any as _Any
 
 from . import ops  # first: the methods of Tensor name it
 
 # isort: split
 from . import autograd
-from .autograd import Variable as Variable
 from .core import Tensor
 from .device import Device as device
 from .device import get_default_device, set_default_device
@@ -34,6 +33,8 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .dtypes import dtype as dtype
 from .expr import elementwise
+from .lazy_names import MODULES as _MODULES
+from .lazy_names import NAMES as _NAMES
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .ops import *
 from .ops.operators import OPERATORS as _OPERATORS
@@ -48,15 +49,18 @@ inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 for _name, _function in _OPERATORS.items():
     setattr(Tensor, _name, _function)
 
-_LAZY = ("cuda", "data", "fft", "linalg", "nn", "optim", "random", "special", "utils")
 
-
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """Load a part of the library when it is first used, so that `import gpugrad` stays quick."""
-    if name in _LAZY or name in ("load", "save"):
-        import importlib
+    import importlib
 
-        if name in _LAZY:
-            return importlib.import_module(f".{name}", __name__)
-        return getattr(importlib.import_module(".serialization", __name__), name)
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _NAMES:
+        value = globals()[name] = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+        return value
     raise AttributeError(f"module 'gpugrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_NAMES})

@@ -17,8 +17,9 @@ LAYERS = [
     {"core", "views", "return_types"},
     {"op", "callpath", "inplace", "random", "ops"},
     {"expr", "walk", "engine", "anomaly"},
-    {"function", "gradcheck", "functional_autograd", "serialization", "special", "linalg", "fft"},
-    {"autograd", "cuda"},
+    {"function", "gradcheck", "functional_autograd", "serialization", "special", "linalg", "fft", "settings"},
+    {"autograd", "backends", "cuda", "lazy_names", "legacy_types", "toplevel"},
+    {"accelerator"},
     {"nn", "optim", "utils", "distributions"},
     {"train", "bench", "__main__"},
 ]

@@ -57,3 +57,13 @@ def synchronize(device: Any = None) -> None:
 def get_device_name(device: Any = None) -> str:
     """The name of a device; RuntimeError without one."""
     raise _no_device("get_device_name")
+
+
+def __getattr__(name: str) -> Any:
+    """`cuda.FloatTensor` and the others, made when one is first asked for."""
+    if name.endswith("Tensor"):
+        from ..legacy_types import CUDA_TYPES
+
+        if name in CUDA_TYPES:
+            return CUDA_TYPES[name]
+    raise AttributeError(f"module 'gpugrad.cuda' has no attribute {name!r}")
