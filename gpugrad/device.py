@@ -8,7 +8,6 @@ is first asked for. Nothing else in gpugrad asks what an array is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,14 +72,22 @@ CPU = Device("cpu")
 _default_stack: list[Device] = [CPU]
 
 
-@dataclass(frozen=True)
 class ArrayType:
-    """What gpugrad must know of one array type."""
+    """What gpugrad must know of one array type. `implement`: op -> function on arrays of this type."""
 
-    device_of: Callable[[Any], Device]
-    implement: Callable[[Any], Callable[..., Any]]  # op -> function on arrays of this type
-    from_numpy: Callable[[np.ndarray], Any]
-    to_numpy: Callable[[Any], np.ndarray]
+    __slots__ = ("device_of", "from_numpy", "implement", "to_numpy")
+
+    def __init__(
+        self,
+        device_of: Callable[[Any], Device],
+        implement: Callable[[Any], Callable[..., Any]],
+        from_numpy: Callable[[np.ndarray], Any],
+        to_numpy: Callable[[Any], np.ndarray],
+    ) -> None:
+        self.device_of = device_of
+        self.implement = implement
+        self.from_numpy = from_numpy
+        self.to_numpy = to_numpy
 
 
 ARRAY_TYPES: dict[type, ArrayType] = {}

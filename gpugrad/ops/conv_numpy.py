@@ -21,7 +21,6 @@ Products are computed in float32 or wider; half precision is rounded once, at th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -253,15 +252,17 @@ class _Scratch:
             yield row, self.columns[:, tap, : row.shape[1]]
 
 
-@dataclass(frozen=True)
 class _Block:
     """The images and the groups of channels that one product covers, and the buffers it works in."""
 
-    images: slice
-    channels: slice
-    out_channels: slice
-    groups: slice
-    scratch: _Scratch
+    __slots__ = ("channels", "groups", "images", "out_channels", "scratch")
+
+    def __init__(self, images: slice, channels: slice, out_channels: slice, groups: slice, scratch: _Scratch) -> None:
+        self.images = images
+        self.channels = channels
+        self.out_channels = out_channels
+        self.groups = groups
+        self.scratch = scratch
 
 
 def _blocks(shifts: _Shifts, dtype: np.dtype) -> Iterator[_Block]:
