@@ -1,0 +1,57 @@
+"""A CUDA device without a GPU: the CuPy names that gpugrad uses, kernels run by the machine's processor.
+
+`import gpugrad.cuda.simulator as cupy`. It has these names, and no others:
+
+* `ndarray`: `data.ptr`, `shape`, `dtype`, `ndim`, `size`, `itemsize`, `nbytes`, `strides`, `flags`, `base`, `device`,
+  `get`, `set`, `item`, `tolist`, `copy`, `astype`, `fill`, `view`, `reshape`, `transpose`, `T`, `swapaxes`, `squeeze`,
+  `ravel`, `flatten`, the reductions as methods, operators, indexing; NumPy functions and ufuncs act on it.
+* `empty`, `zeros`, `ones`, `full`, their `_like` forms, `array`, `asarray`, `ascontiguousarray`, `arange`, `asnumpy`,
+  `get_array_module`, `get_default_memory_pool`. Any other name is NumPy's function of that name.
+* `RawModule(code=, options=, name_expressions=)`, `get_function`, `RawKernel`; a kernel is called as
+  `kernel(grid, block, args, shared_mem=0)`, or without overhead as `kernel.kernel(...)`.
+* `cuda`: `Device`, `Stream`, `Event`, `Graph`, `get_current_stream`, `get_elapsed_time`, `runtime`, `is_available`,
+  `MemoryPool`, `OutOfMemoryError`, `CompileException`.
+
+Of its own: `counters` (copies, waits, launches) and the exceptions of `faults`. It needs Linux and a C++ compiler.
+Settings: GPUGRAD_SIMULATE_SEED draws the order of threads and blocks, GPUGRAD_SIMULATE_CHECK=0 turns the checks of each
+access off (about ten times faster), GPUGRAD_SIMULATE_MEMORY is the device's memory in bytes, GPUGRAD_CACHE the folder
+of compiled kernels.
+
+What it does not simulate: time, occupancy, memory order between blocks that run at once (they run one after another),
+races in global memory, and fast-math rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as _numpy
+
+from . import cuda as cuda
+from .array import empty_like, full_like, ndarray, ones_like, zeros_like
+from .creation import *
+from .device import counters
+from .faults import (
+    DivergentBarrier,
+    KernelError,
+    LaunchError,
+    OutOfBounds,
+    SharedMemoryRace,
+    UndefinedBehavior,
+    UninitializedRead,
+)
+from .memory import MemoryPool
+from .module import RawKernel, RawModule
+
+_pool = MemoryPool()
+
+
+def get_default_memory_pool() -> MemoryPool:
+    """The pool that arrays come from."""
+    return _pool
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return getattr(_numpy, name)

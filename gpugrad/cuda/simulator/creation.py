@@ -1,0 +1,93 @@
+"""Making device arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .array import ndarray
+
+
+def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
+    """An uninitialised array."""
+    return ndarray(shape, dtype, order)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> ndarray:
+    """An array of one value."""
+    made = ndarray(shape, np.asarray(fill_value).dtype if dtype is None else dtype, order)
+    made.fill(fill_value)
+    return made
+
+
+def zeros(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
+    """An array of zeros."""
+    return full(shape, 0, dtype, order)
+
+
+def ones(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
+    """An array of ones."""
+    return full(shape, 1, dtype, order)
+
+
+def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", **ignored: Any) -> ndarray:
+    """A device copy of an array, scalar or nested list of either kind."""
+    if isinstance(obj, ndarray):
+        if not copy and dtype in (None, obj.dtype):
+            return obj
+        return obj.copy() if dtype in (None, obj.dtype) else obj.astype(dtype)
+    value = np.array(obj, dtype=dtype)
+    made = ndarray(value.shape, value.dtype)
+    if value.ndim or isinstance(obj, np.ndarray):
+        made.set(value)
+    else:
+        made.fill(value)  # a scalar travels with the kernel that writes it
+    return made
+
+
+def asarray(a: Any, dtype: Any = None, order: str = "K", **ignored: Any) -> ndarray:
+    """A device array; `a` itself if it is one of that dtype."""
+    return array(a, dtype, copy=False)
+
+
+def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
+    """`a` on the device in C order; itself if it is so already."""
+    made = asarray(a, dtype)
+    return made if made.flags.c_contiguous else made.copy()
+
+
+def arange(*args: Any, dtype: Any = None) -> ndarray:
+    """NumPy's arange, made on the device."""
+    value = np.arange(*args, dtype=dtype)
+    made = ndarray(value.shape, value.dtype)
+    made._assign(value)
+    return made
+
+
+def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True) -> np.ndarray:
+    """A NumPy copy of a device array; anything else as NumPy takes it."""
+    return a.get(stream, order, out) if isinstance(a, ndarray) else np.asarray(a)
+
+
+def get_array_module(*args: Any) -> Any:
+    """The simulator if there is a device array among the arguments, else NumPy."""
+    from gpugrad.cuda import simulator
+
+    return simulator if any(isinstance(a, ndarray) for a in args) else np
+
+
+__all__ = [
+    *(
+        "arange",
+        "array",
+        "asarray",
+        "ascontiguousarray",
+        "asnumpy",
+        "empty",
+        "full",
+        "get_array_module",
+        "ones",
+        "zeros",
+    ),
+]

@@ -1,0 +1,251 @@
+"""The one simulated device: work happens at once, unless a graph is being captured; what a host would wait for is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import settings
+from .memory import device_memory
+
+
+@dataclass
+class Counters:
+    """Copies between host and device, and waits for the device, since `reset`."""
+
+    host_to_device: int = 0
+    host_to_device_bytes: int = 0
+    device_to_host: int = 0
+    device_to_host_bytes: int = 0
+    synchronizations: int = 0
+    launches: int = 0
+
+    def reset(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+
+counters = Counters()
+
+
+class CUDARuntimeError(RuntimeError):
+    """An error of the CUDA runtime."""
+
+
+class Stream:
+    """A queue of work: here each piece is done before the call returns."""
+
+    null: Stream
+
+    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int = 0) -> None:
+        self.ptr = 0 if null else id(self)
+        self.recording: list[Callable[[], None]] | None = None
+        self._outer: list[Stream] = []
+
+    def __enter__(self) -> Stream:
+        self._outer.append(get_current_stream())
+        self.use()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._outer.pop().use()
+
+    def use(self) -> Stream:
+        """Make this the current stream."""
+        global _current
+        _current = self
+        return self
+
+    @property
+    def done(self) -> bool:
+        return True
+
+    def synchronize(self) -> None:
+        wait("Stream.synchronize")
+
+    def record(self, event: Event | None = None) -> Event:
+        event = Event() if event is None else event
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        """Nothing to wait for: work is done in the order of the calls."""
+
+    def begin_capture(self, mode: Any = None) -> None:
+        """Write down the work submitted from here on instead of doing it."""
+        if self.ptr == 0:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: operation not permitted on the null stream")
+        if self.recording is not None:
+            raise CUDARuntimeError("cudaErrorIllegalState: the stream is being captured already")
+        self.recording = []
+
+    def end_capture(self) -> Graph:
+        if self.recording is None:
+            raise CUDARuntimeError("cudaErrorIllegalState: the stream is not being captured")
+        graph, self.recording = Graph(self.recording), None
+        return graph
+
+    def is_capturing(self) -> bool:
+        return self.recording is not None
+
+
+Stream.null = Stream(null=True)
+_current = Stream.null
+
+
+def get_current_stream() -> Stream:
+    """The stream that work goes to."""
+    return _current
+
+
+class Graph:
+    """Captured work, repeated by each launch."""
+
+    def __init__(self, work: list[Callable[[], None]]) -> None:
+        self._work = work
+
+    def upload(self, stream: Stream | None = None) -> None:
+        """Nothing to prepare."""
+
+    def launch(self, stream: Stream | None = None) -> None:
+        for piece in self._work:
+            piece()
+
+
+def submit(work: Callable[[], None]) -> None:
+    """Do a piece of device work, or write it down during a capture."""
+    counters.launches += 1
+    if _current.recording is None:
+        work()
+    else:
+        _current.recording.append(work)
+
+
+def wait(what: str) -> None:
+    """Count a wait of the host; CUDARuntimeError during a capture."""
+    if _current.recording is not None:
+        raise CUDARuntimeError(
+            f"cudaErrorStreamCaptureUnsupported: {what} waits for the device, which is not permitted when stream is capturing"
+        )
+    counters.synchronizations += 1
+
+
+class Event:
+    """A moment of the device's work."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        self.time = 0.0
+        self.done = True
+
+    def record(self, stream: Stream | None = None) -> None:
+        self.time = time.perf_counter()
+
+    def synchronize(self) -> None:
+        wait("Event.synchronize")
+
+
+def get_elapsed_time(start_event: Event, end_event: Event) -> float:
+    """Milliseconds between two events: the simulator's own, which say nothing of a GPU's."""
+    return 1e3 * (end_event.time - start_event.time)
+
+
+class Device:
+    """The device, number 0."""
+
+    def __init__(self, device: int | None = None) -> None:
+        if device not in (None, 0):
+            raise CUDARuntimeError(
+                f"cudaErrorInvalidDevice: invalid device ordinal: the simulator has one device, not {device}"
+            )
+        self.id = 0
+
+    def __int__(self) -> int:
+        return self.id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device)
+
+    def __hash__(self) -> int:
+        return hash(Device)
+
+    def __repr__(self) -> str:
+        return "<CUDA Device 0>"
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def use(self) -> None:
+        """It is in use."""
+
+    def synchronize(self) -> None:
+        wait("Device.synchronize")
+
+    @property
+    def compute_capability(self) -> str:
+        return "90"
+
+    @property
+    def mem_info(self) -> tuple[int, int]:
+        """Free and total bytes."""
+        memory = device_memory()
+        return settings.memory() - memory.used - memory.cached, settings.memory()
+
+
+class runtime:
+    """`cupy.cuda.runtime`: the few of its functions that gpugrad calls."""
+
+    CUDARuntimeError = CUDARuntimeError
+
+    @staticmethod
+    def getDevice() -> int:
+        return 0
+
+    @staticmethod
+    def setDevice(device: int) -> None:
+        Device(device)
+
+    @staticmethod
+    def getDeviceCount() -> int:
+        return 1
+
+    @staticmethod
+    def deviceSynchronize() -> None:
+        wait("deviceSynchronize")
+
+    @staticmethod
+    def streamSynchronize(stream: int) -> None:
+        wait("streamSynchronize")
+
+    @staticmethod
+    def memGetInfo() -> tuple[int, int]:
+        return Device().mem_info
+
+    @staticmethod
+    def runtimeGetVersion() -> int:
+        return 13000
+
+    @staticmethod
+    def driverGetVersion() -> int:
+        return 13000
+
+    @staticmethod
+    def getDeviceProperties(device: int) -> dict[str, Any]:
+        """What an H100 would say of itself, as far as kernels are launched by it."""
+        return {
+            "name": b"gpugrad CUDA simulator",
+            "totalGlobalMem": settings.memory(),
+            "major": 9,
+            "minor": 0,
+            "multiProcessorCount": 4,
+            "warpSize": 32,
+            "maxThreadsPerBlock": 1024,
+            "maxThreadsPerMultiProcessor": 2048,
+            "sharedMemPerBlock": 48 << 10,
+            "sharedMemPerBlockOptin": 227 << 10,
+            "regsPerBlock": 65536,
+            "l2CacheSize": 50 << 20,
+        }

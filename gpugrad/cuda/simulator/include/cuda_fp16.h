@@ -1,0 +1,2 @@
+// simulator.h supplies what this header of CUDA has.
+#pragma once

@@ -1,0 +1,174 @@
+"""Device memory: allocations in the runtime's arena, each between guard zones, poisoned, and known byte by byte.
+
+Fresh memory is filled with 0xFF: NaN in every floating dtype, -1 in signed integers. The shadow says of each byte
+whether it may be touched and whether somebody wrote it; checked kernels ask and tell it at every access.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from . import settings
+from .library import runtime
+
+UNADDRESSABLE, FRESH, WRITTEN = 0, 1, 2
+POISON = 0xFF
+_ALIGNMENT = 512  # of CuPy's allocations
+_GUARD = 512
+_LARGE = 1 << 20  # freed blocks from here on give their pages back
+_DELAY = 16  # freed small blocks of one size before the oldest is used again: what was freed stays detectable
+
+
+class OutOfMemoryError(MemoryError):
+    """The device memory is full: the message says what was asked, what is held and what there is."""
+
+
+class Allocation:
+    """A piece of device memory; freed with its last reference."""
+
+    __slots__ = ("__weakref__", "address", "offset", "size")
+
+    def __init__(self, address: int, offset: int, size: int) -> None:
+        self.address, self.offset, self.size = address, offset, size
+
+    def __del__(self) -> None:
+        device = _device()
+        if device is not None:
+            device.free(self)
+
+
+def round_up(size: int) -> int:
+    """`size` as CuPy's pool rounds it."""
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+class DeviceMemory:
+    """The arena and its accounts."""
+
+    def __init__(self) -> None:
+        library = runtime()
+        space = 64 << 30
+        base = library.gpugrad_arena_open(space)
+        while not base and space > 1 << 30:
+            space //= 2
+            base = library.gpugrad_arena_open(space)
+        if not base:
+            raise MemoryError("the CUDA simulator cannot reserve 1 GiB of address space for its device memory")
+        self._library, self.base, self._space = library, base, space
+        self.bytes = _bytes_at(base, space)
+        self.shadow = _bytes_at(library.gpugrad_arena_shadow(), space)
+        self._next = _GUARD
+        self._free: dict[int, deque[int]] = {}
+        self.labels: dict[int, tuple[int, str]] = {}  # offset -> size, and what the array there is called in messages
+        self.freed: deque[tuple[int, int, str]] = deque(maxlen=1000)
+        self.used = self.cached = 0
+        self.peak = 0
+        self.limit = 0
+
+    def allocate(self, size: int, label: str) -> Allocation:
+        """`size` fresh bytes, called `label` in messages. OutOfMemoryError when the device has not that many left."""
+        rounded = round_up(size)
+        total = settings.memory() if not self.limit else min(self.limit, settings.memory())
+        if self.used + self.cached + rounded > total:
+            self.cached = 0
+        if self.used + rounded > total:
+            raise OutOfMemoryError(
+                f"Out of memory allocating {rounded:,} bytes (allocated so far: {self.used:,} bytes, limit set to: {total:,} bytes)."
+            )
+        offset = self._place(rounded)
+        self.cached = max(0, self.cached - rounded)
+        self.used += rounded
+        self.peak = max(self.peak, self.used)
+        self.bytes[offset : offset + rounded] = POISON
+        self.shadow[offset : offset + size] = FRESH
+        self.labels[offset] = size, label
+        return Allocation(self.base + offset, offset, size)
+
+    def _place(self, rounded: int) -> int:
+        waiting = self._free.get(rounded)
+        end = self._next + rounded + _GUARD
+        if waiting and (rounded >= _LARGE or len(waiting) > _DELAY or end > self._space):
+            return waiting.popleft()
+        if end > self._space:
+            raise OutOfMemoryError(
+                f"Out of memory allocating {rounded:,} bytes: the simulator's address space is used up."
+            )
+        offset, self._next = self._next, end
+        return offset
+
+    def free(self, piece: Allocation) -> None:
+        rounded = round_up(piece.size)
+        self.shadow[piece.offset : piece.offset + rounded] = UNADDRESSABLE
+        if rounded >= _LARGE:
+            self._library.gpugrad_arena_release(piece.address, rounded)
+        self._free.setdefault(rounded, deque()).append(piece.offset)
+        self.used -= rounded
+        self.cached += rounded
+        _, label = self.labels.pop(piece.offset, (0, ""))
+        self.freed.append((piece.offset, piece.size, label))
+
+    def describe(self, address: int) -> str:
+        """Where an address lies, in words."""
+        offset = address - self.base
+        if not 0 <= offset < self._space:
+            return "in no allocation" if address else "the null pointer"
+        for start, (size, label) in self.labels.items():
+            if start <= offset < start + size:
+                return f"byte {offset - start} of {label}"
+        for start, size, label in reversed(self.freed):
+            if start <= offset < start + max(size, 1):
+                return f"byte {offset - start} of {label}, which was freed"
+        near = [(s, n, text) for s, (n, text) in self.labels.items() if s - _GUARD <= offset < s + round_up(n) + _GUARD]
+        if not near:
+            return "in no allocation"
+        start, size, label = min(near, key=lambda item: min(abs(offset - item[0]), abs(offset - item[0] - item[1])))
+        if offset < start:
+            return f"{start - offset} bytes before {label}"
+        return f"{offset - start - size} bytes past the end of {label}"
+
+
+def _bytes_at(address: int, size: int) -> np.ndarray:
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+
+@functools.cache
+def device_memory() -> DeviceMemory:
+    """The one device's memory, reserved on first use."""
+    return DeviceMemory()
+
+
+def _device() -> DeviceMemory | None:
+    return device_memory() if device_memory is not None else None  # None while the interpreter shuts down
+
+
+class MemoryPool:
+    """The statistics of CuPy's memory pool."""
+
+    def used_bytes(self) -> int:
+        return device_memory().used
+
+    def total_bytes(self) -> int:
+        memory = device_memory()
+        return memory.used + memory.cached
+
+    def free_bytes(self) -> int:
+        return device_memory().cached
+
+    def n_free_blocks(self) -> int:
+        return int(device_memory().cached > 0)
+
+    def free_all_blocks(self, stream: Any = None) -> None:
+        device_memory().cached = 0
+
+    def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
+        if size is not None and fraction is not None:
+            raise ValueError("size and fraction cannot be specified at one time")
+        device_memory().limit = int((fraction or 0) * settings.memory()) if size is None else size
+
+    def get_limit(self) -> int:
+        return device_memory().limit
