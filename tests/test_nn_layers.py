@@ -131,7 +131,11 @@ def close(ours: Any, theirs: Any, what: str) -> None:
 
 @each_layer
 def test_made_as_in_pytorch(torch: ModuleType, name: str) -> None:
-    ours, theirs = made(gpugrad, LAYERS[name]), made(torch, LAYERS[name])
+    check_as_in_pytorch(torch, LAYERS[name])
+
+
+def check_as_in_pytorch(torch: ModuleType, layer: Layer) -> None:
+    ours, theirs = made(gpugrad, layer), made(torch, layer)
     assert repr(ours) == repr(theirs)
     assert plain(ours.state_dict()) == plain(theirs.state_dict())
     assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
@@ -140,7 +144,10 @@ def test_made_as_in_pytorch(torch: ModuleType, name: str) -> None:
 @each_layer
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 def test_output_and_gradients(torch: ModuleType, name: str, training: bool) -> None:
-    layer = LAYERS[name]
+    check_output_and_gradients(torch, LAYERS[name], training)
+
+
+def check_output_and_gradients(torch: ModuleType, layer: Layer, training: bool) -> None:
     results = []
     for library in (gpugrad, torch):
         module, x = made(library, layer).train(training), layer.input(library)
@@ -164,7 +171,10 @@ def test_output_and_gradients(torch: ModuleType, name: str, training: bool) -> N
 
 @each_layer
 def test_copies_and_converts(name: str) -> None:
-    layer = LAYERS[name]
+    check_copies_and_converts(LAYERS[name])
+
+
+def check_copies_and_converts(layer: Layer) -> None:
     module = made(gpugrad, layer).eval()
     x = layer.input(gpugrad)
     module(x)  # the first call may limit the norms of an embedding's rows

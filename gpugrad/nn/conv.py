@@ -1,4 +1,4 @@
-"""Convolution and pooling layers."""
+"""Convolution layers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class _Conv(Module):
     """A convolution over `ndim` spatial dimensions."""
 
     ndim = 0
+    transposed = False
     function: Any
 
     def __init__(
@@ -60,7 +61,8 @@ class _Conv(Module):
         self.dilation = _tuple(dilation, self.ndim)
         self.groups = groups
         self.padding_mode = padding_mode
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+        shape = (first, second // groups, *self.kernel_size)
         self.weight = Parameter(empty(shape, device=device, dtype=dtype))
         self.register_parameter("bias", Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None)
         self.reset_parameters()
@@ -116,82 +118,87 @@ class Conv2d(_Conv):
     function = staticmethod(F.conv2d)
 
 
-class MaxPool2d(Module):
-    """The largest element of every window."""
+class Conv3d(_Conv):
+    """Convolution of (N, C, D, H, W)."""
+
+    ndim = 3
+    function = staticmethod(F.conv3d)
+
+
+class _ConvTranspose(_Conv):
+    """The adjoint of a convolution over `ndim` spatial dimensions."""
+
+    transposed = True
 
     def __init__(
         self,
+        in_channels: int,
+        out_channels: int,
         kernel_size: Any,
-        stride: Any = None,
+        stride: Any = 1,
         padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
         dilation: Any = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.dilation = dilation
-        self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        options = (stride, padding, dilation, groups, bias, padding_mode, device, dtype)
+        super().__init__(in_channels, out_channels, kernel_size, *options)
+        self.output_padding = _tuple(output_padding, self.ndim)
 
-    def forward(self, input: Tensor) -> Any:
-        return F.max_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        """`output_size`, if given, picks the output padding. ValueError if no padding gives that size."""
+        extra = self.output_padding if output_size is None else self._output_padding(input, list(output_size))
+        options = (self.stride, self.padding, extra, self.groups, self.dilation)
+        return type(self).function(input, self.weight, self.bias, *options)
 
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
-
-
-class AvgPool2d(Module):
-    """The mean of every window."""
-
-    def __init__(
-        self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-        self.divisor_override = divisor_override
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+    def _output_padding(self, input: Tensor, output_size: list[int]) -> tuple[int, ...]:
+        lead = 2 if input.ndim == self.ndim + 2 else 1
+        wanted = output_size[lead:] if len(output_size) == lead + self.ndim else output_size
+        if len(wanted) != self.ndim:
+            raise ValueError(
+                f"ConvTranspose{self.ndim}D: for {input.ndim}D input, output_size must have {self.ndim} or "
+                f"{lead + self.ndim} elements (got {len(wanted)})"
+            )
+        axes = zip(input.shape[lead:], self.stride, _tuple(self.padding, self.ndim), self.dilation, self.kernel_size)
+        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in axes]
+        most = [n + s - 1 for n, s in zip(least, self.stride)]
+        if not all(low <= n <= high for low, n, high in zip(least, wanted, most)):
+            raise ValueError(
+                f"requested an output size of {wanted}, but valid sizes range from {least} to {most} (for an input of "
+                f"{input.shape[2:]})"
+            )
+        return tuple(n - low for n, low in zip(wanted, least))
 
     def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        text = super().extra_repr()
+        if self.output_padding == (0,) * self.ndim:
+            return text
+        before, comma, after = text.partition(", groups=") if ", groups=" in text else text.partition(", bias=")
+        return f"{before}, output_padding={self.output_padding}{comma}{after}"
 
 
-class AdaptiveAvgPool2d(Module):
-    """The mean of windows chosen so that the output has `output_size`."""
+class ConvTranspose1d(_ConvTranspose):
+    """The adjoint of a convolution: (N, C, L) to (N, O, L')."""
 
-    def __init__(self, output_size: Any) -> None:
-        super().__init__()
-        self.output_size = output_size
+    ndim = 1
+    function = staticmethod(F.conv_transpose1d)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(input, self.output_size)
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
+class ConvTranspose2d(_ConvTranspose):
+    """The adjoint of a convolution: (N, C, H, W) to (N, O, H', W')."""
+
+    ndim = 2
+    function = staticmethod(F.conv_transpose2d)
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """The adjoint of a convolution: (N, C, D, H, W) to (N, O, D', H', W')."""
+
+    ndim = 3
+    function = staticmethod(F.conv_transpose3d)

@@ -197,3 +197,27 @@ class Dropout2d(_Dropout):
     """Dropout of whole channels of (N, C, H, W)."""
 
     function = staticmethod(F.dropout2d)
+
+
+class Dropout3d(_Dropout):
+    """Dropout of whole channels of (N, C, D, H, W)."""
+
+    function = staticmethod(F.dropout3d)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout that keeps mean and variance of the output of SELU."""
+
+    @staticmethod
+    def function(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+        """Not in place, whatever `inplace` says: as in PyTorch."""
+        return F.alpha_dropout(input, p, training)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """`AlphaDropout` of whole channels."""
+
+    @staticmethod
+    def function(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+        """Not in place, whatever `inplace` says: as in PyTorch."""
+        return F.feature_alpha_dropout(input, p, training)
