@@ -8,7 +8,6 @@ from typing import Any as _Any
 from . import ops  # first: the methods of Tensor name it
 
 # isort: split
-from . import autograd
 from .core import Tensor
 from .device import Device as device
 from .device import get_default_device, set_default_device
@@ -32,13 +31,11 @@ from .dtypes import (
 )
 from .dtypes import bool_ as bool
 from .dtypes import dtype as dtype
-from .expr import elementwise
 from .lazy_names import MODULES as _MODULES
 from .lazy_names import NAMES as _NAMES
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .ops import *
 from .ops.operators import OPERATORS as _OPERATORS
-from .printing import set_printoptions
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .size import Size as Size
 
@@ -48,6 +45,9 @@ inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 
 for _name, _function in _OPERATORS.items():
     setattr(Tensor, _name, _function)
+
+# What is loaded later is exported too: `from gpugrad import *` loads it.
+__all__ = [_name for _name in (*globals(), *_NAMES) if not _name.startswith("_")]
 
 
 def __getattr__(name: str) -> _Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-_MODULES = "accelerator backends cuda data distributions fft linalg nn optim random return_types special utils"
+from .ops.names import ELSEWHERE, LATER
+
+_MODULES = "accelerator autograd backends cuda data distributions fft linalg nn optim random return_types special utils"
 _BY_MODULE = {
     "serialization": "load save",
     "anomaly": "is_anomaly_enabled",
+    "expr": "elementwise",
+    "printing": "set_printoptions",
     "settings": """
         are_deterministic_algorithms_enabled get_deterministic_debug_mode get_float32_matmul_precision
         is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode set_float32_matmul_precision
@@ -31,5 +35,6 @@ _BY_MODULE = {
 
 MODULES = frozenset(_MODULES.split())
 NAMES = {name: module for module, names in _BY_MODULE.items() for name in names.split()}
+NAMES |= {name: f"ops.{family}" for name, family in LATER.items() if name not in ELSEWHERE}
 
 __all__ = ["MODULES", "NAMES"]
