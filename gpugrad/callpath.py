@@ -32,7 +32,8 @@ from .modes import state
 from .op import Op, general, pick
 from .views import resync
 
-_RESERVED = frozenset(("dtype_of", "kind", "mode", "node", "result", "t", "token"))  # local names of generated code
+# Local names of generated code, and what a rule means by `out`.
+_RESERVED = frozenset(("dtype_of", "kind", "node", "out", "recording", "result", "t", "token"))
 NUMBERS = frozenset((bool, int, float))
 PLAIN = NUMBERS | {type(None)}  # what may stand beside arrays in a call that records nothing
 _SHARED = {
@@ -64,7 +65,7 @@ def specialise(op: Op) -> None:
         from .expr import derive
 
         derive(op)
-    taken = _RESERVED.intersection(op.params, op.names)
+    taken = _RESERVED.intersection((*op.params, *op.names, *op.inputs))
     if taken:
         raise TypeError(f"{op.name}: {sorted(taken)} are names the call path uses; call these arguments something else")
     plan = _plan_saved(op)
@@ -110,9 +111,9 @@ def _plan_saved(op: Op) -> dict[str, int]:
 
 
 def rule_names(rule: Any) -> tuple[list[str], list[str]]:
-    """The positional names and the keyword-only names of a rule, which may be an op itself."""
+    """The positional names and the keyword-only names of a rule. If it is an op, its first input is the cotangent."""
     if hasattr(rule, "op"):
-        return list(rule.op.inputs), list(rule.op.params)
+        return ["g", *rule.op.inputs[1:]], list(rule.op.params)
     parameters = inspect.signature(rule).parameters.values()
     return (
         [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY],
@@ -280,7 +281,7 @@ def _several_outputs(op: Op, records: bool) -> list[str]:
         lines.append(f"        node.dtype = ({', '.join(f'{r}.dtype' for r in results)},)")
         for k, (t, r) in enumerate(zip(tensors, results, strict=True)):
             lines.append(f"        if {r}.dtype in FLOATS: {t}._node = pick(node, {k}); {t}._requires_grad = True")
-        lines.append("        if mode is not True: mode.note(node)")
+        lines.append("        if recording is not True: recording.note(node)")
     return [*lines, f"    return {', '.join(tensors)}"]
 
 
@@ -371,7 +372,7 @@ def _record(op: Op) -> list[str]:
         "        node.dtype = result.dtype",
         "        t._node = node",
         "        t._requires_grad = True",
-        "        if mode is not True: mode.note(node)",
+        "        if recording is not True: recording.note(node)",
         "    else:",
         "        t._node = None",
         "        t._requires_grad = False",
@@ -392,7 +393,7 @@ def _record_node(op: Op, out: str, out_cell: str) -> list[str]:
         saved.append(value if everything else f"{value} if {needed} else None")
         cells.append(cell if everything or cell == "None" else f"{cell} if {needed} else None")
     return [
-        f"    if ({' or '.join(f'{p} is not None' for p in real)}) and (mode := state.grad):",
+        f"    if ({' or '.join(f'{p} is not None' for p in real)}) and (recording := state.grad):",
         "        node = new(Node)",
         "        node.op = op",
         "        node.seq = tick()",

@@ -46,6 +46,7 @@ def walk(
         _add(pending, owned, root, g, create_graph)
     order = _gather(roots)
     needed = None if targets is None else _needed(order, targets)
+    written = bool(order) and last_write[0] > order[0].seq  # else nothing saved can have changed since
     found: dict[Any, Any] = {}
     while order:
         node = order.pop()
@@ -67,7 +68,7 @@ def walk(
         saved = node.saved
         if saved is None:
             _refuse_freed(node)
-        if last_write[0] > node.seq:
+        if written and last_write[0] > node.seq:
             _check_versions(node)
         if create_graph and saved:
             saved = _as_tensors(node)

@@ -8,6 +8,7 @@ import pytest
 import gpugrad
 from gpugrad.autograd import gradcheck, gradgradcheck
 from gpugrad.expr import differentiate, symbol
+from gpugrad.op import op
 
 
 @gpugrad.elementwise
@@ -79,3 +80,11 @@ def test_a_formula_cannot_branch() -> None:
 def test_a_formula_takes_elementwise_ops_only() -> None:
     with pytest.raises(TypeError, match="not elementwise"):
         gpugrad.matmul.__globals__["_matmul"](symbol("x"), symbol("y"))
+
+
+@pytest.mark.parametrize("name", ["out", "node", "recording"])
+def test_names_the_call_path_uses_are_refused(name: str) -> None:
+    scope: dict[str, object] = {}
+    exec(f"def body(x, *, {name}): return x", scope)
+    with pytest.raises(TypeError, match=f"'{name}'.*call these arguments something else"):
+        op(scope["body"], name=f"refused_{name}")(gpugrad.ones(2), **{name: 1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..core import Tensor
-from ..ops import full
+from ..ops import full, relu
 from . import functional as F
 from .module import Module
 from .parameter import Parameter
@@ -45,7 +45,7 @@ class ReLU(_Activation):
     inplace: bool
 
     def forward(self, input: Tensor) -> Tensor:  # spelt out: it is the most called of all
-        return F.relu(input, self.inplace)
+        return F.relu(input, True) if self.inplace else relu(input)
 
 
 class ReLU6(_Activation):

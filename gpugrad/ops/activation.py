@@ -10,7 +10,7 @@ import numpy as np
 from ..op import op
 from .arithmetic import abs
 from .compare import choose
-from .elementwise import binary, refusing, unary
+from .elementwise import binary, unary
 from .extrema import maximum, minimum
 from .special import erf
 from .unary import exp, expm1, log1p, sigmoid, tanh
@@ -60,7 +60,14 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-relu.defvjp(x=lambda g, out: choose(out <= 0, 0, g))
+@op(broadcasts=True, promotes=True, cuda="{1} <= 0 ? 0 : {0}")
+def relu_grad(dy: Any, y: Any) -> Any:
+    """`dy` where `y` is positive or NaN, else 0."""
+    return choose(y <= 0, 0, dy)
+
+
+relu.defvjp(x=lambda g, out: relu_grad(g, out))
+relu_grad.defvjp(dy=relu_grad)
 
 
 def _hardtanh(x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:

@@ -50,11 +50,11 @@ class _Targets:
         if reduction == "none":
             return losses
         total = np.add.reduce(losses, axis=None)
-        return total if self.divisor is None else np.divide(total, self.divisor)
+        return total if self.divisor is None else total / self.divisor
 
     def scale(self, g: Any) -> Any:
         """The cotangent of each weighted loss, from that of the reduced ones."""
-        return g if self.divisor is None else np.divide(g, self.divisor)
+        return g if self.divisor is None else g / self.divisor
 
 
 def _grid(rows: Any, target: Any) -> Any:
@@ -66,10 +66,9 @@ def _grid(rows: Any, target: Any) -> Any:
 
 def _kept(target: Any, classes: int, ignore_index: int) -> Any:
     """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
-    if not 0 <= ignore_index < classes and target.size:
-        # one pass: negative numbers are large ones without their sign
-        if np.maximum.reduce(target.view(_UNSIGNED), axis=None) < classes:
-            return None
+    may_be_all = target.size and not 0 <= ignore_index < classes
+    if may_be_all and np.maximum.reduce(target.view(_UNSIGNED), axis=None) < classes:
+        return None  # found in one pass: negative numbers are large ones without their sign
     valid = (target >= 0) & (target < classes)
     keep = target != ignore_index
     bad = keep & ~valid

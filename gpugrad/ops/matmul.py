@@ -256,11 +256,7 @@ def linear_grad_bias(dy: Any) -> Any:
     return np.add.reduce(dy if dy.ndim == 2 else _rows(dy), 0)
 
 
-linear.defvjp(
-    x=lambda g, weight: linear_grad_input(g, weight),
-    weight=lambda g, x: linear_grad_weight(g, x),
-    bias=lambda g: linear_grad_bias(g),
-)
+linear.defvjp(x=linear_grad_input, weight=linear_grad_weight, bias=linear_grad_bias)
 linear_grad_input.defvjp(
     dy=lambda g, weight: linear(g, weight),
     weight=lambda g, dy: linear_grad_weight(dy, g),

@@ -34,9 +34,9 @@ def amin_over(x: Any, *, dim: Dims, keepdim: Flag) -> Any:
 
 
 @op
-def tie_weights(x: Any, out: Any, *, dim: Dims, keepdim: bool) -> Any:
-    """1/n at each of the n elements of `x` that equal the element `out` chosen from them over `dim`, else 0."""
-    top = spread(out, shape=x.shape, dim=dim, keepdim=keepdim)
+def tie_weights(x: Any, chosen: Any, *, dim: Dims, keepdim: bool) -> Any:
+    """1/n at each of the n elements of `x` that equal the element `chosen` chosen from them over `dim`, else 0."""
+    top = spread(chosen, shape=x.shape, dim=dim, keepdim=keepdim)
     ties = (x == top) | ((x != x) & (top != top))
     return narrow(ties / np.add.reduce(ties, axis=dim, keepdims=True), x.dtype)
 
