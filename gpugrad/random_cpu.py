@@ -12,6 +12,7 @@ ATen/native/cpu/DistributionTemplates.h.
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Collection
 
@@ -28,7 +29,7 @@ _NUMBERS = _ANY - _UNSIGNED - {np.dtype(np.bool_)}
 _BLOCK = 16  # elements of one Box-Muller block; with fewer, or strided ones, PyTorch draws normal numbers one by one
 _WIDE = frozenset(np.dtype(d) for d in (np.int64, np.float64, np.float32, ml_dtypes.bfloat16))  # hold -2**63
 _INT64_MIN, _INT64_END = -(2**63), 2**63
-_LOG_MAX = math.log(np.finfo(np.float64).max)
+_LOG_MAX = math.log(sys.float_info.max)
 
 
 def uniform_(out: np.ndarray, low: float = 0.0, high: float = 1.0, *, generator: Mt19937) -> np.ndarray:
