@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ..core import Tensor
 from . import functional as F
@@ -125,7 +126,12 @@ class MultiMarginLoss(_WeightedLoss):
         self.margin = margin
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        options = {"p": self.p, "margin": self.margin, "weight": self.weight, "reduction": self.reduction}
+        options: dict[str, Any] = {
+            "p": self.p,
+            "margin": self.margin,
+            "weight": self.weight,
+            "reduction": self.reduction,
+        }
         return F.multi_margin_loss(input, target, **options)
 
 
@@ -151,7 +157,7 @@ class TripletMarginLoss(_Loss):
         self.swap = swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        options = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
+        options: dict[str, Any] = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
         return F.triplet_margin_loss(anchor, positive, negative, **options, reduction=self.reduction)
 
 
@@ -176,5 +182,9 @@ class TripletMarginWithDistanceLoss(_Loss):
         self.swap = swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        options = {"distance_function": self.distance_function, "margin": self.margin, "swap": self.swap}
+        options: dict[str, Any] = {
+            "distance_function": self.distance_function,
+            "margin": self.margin,
+            "swap": self.swap,
+        }
         return F.triplet_margin_with_distance_loss(anchor, positive, negative, **options, reduction=self.reduction)

@@ -18,6 +18,7 @@ from .names import ELSEWHERE, LATER
 from .pad import *
 from .power import *
 from .random import *
+from .recurrent import *
 from .reduce import *
 from .reduce_extrema import *
 from .shape import *

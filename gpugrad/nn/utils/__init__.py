@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ... import ops
 from ...core import Tensor
 from ...modes import no_grad
+from . import rnn
 from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 
@@ -34,5 +35,6 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]
