@@ -324,10 +324,12 @@ def _method(name: str) -> Callable[..., Any]:
     return call
 
 
-for _name in ("all any argmax argmin argsort clip conj cumprod cumsum diagonal dot max mean min nonzero prod "
-              "repeat round sort std sum take trace var").split():  # fmt: skip
-    if _name != "sort":
-        setattr(ndarray, _name, _method(_name))
+_METHODS = (
+    *("all", "any", "argmax", "argmin", "argsort", "clip", "conj", "cumprod", "cumsum", "diagonal", "dot", "max", "mean"),
+    *("min", "nonzero", "prod", "repeat", "round", "std", "sum", "take", "trace", "var"),
+)
+for _name in _METHODS:
+    setattr(ndarray, _name, _method(_name))
 
 
 def _unwrap_key(key: Any) -> tuple[Any, bool]:

@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 INCLUDE, RUNTIME = HERE / "include", HERE / "runtime"
 # The checks that need no run-time library of a sanitizer: runtime/checks.cc defines what these make the compiler call.
 CHECK_FLAGS = (
-    "-O1",
+    "-Og",
     "-fsanitize=thread,alignment,bounds,shift,signed-integer-overflow,integer-divide-by-zero",
 )
 PLAIN_FLAGS = ("-O2",)

@@ -15,8 +15,20 @@ from .memory import MemoryPool, OutOfMemoryError
 from .module import Function, Module
 
 __all__ = [
-    *("CUDARuntimeError", "CompileException", "Device", "Event", "Function", "Graph", "MemoryPool", "Module"),
-    *("OutOfMemoryError", "Stream", "get_current_stream", "get_elapsed_time", "is_available", "runtime"),
+    "CUDARuntimeError",
+    "CompileException",
+    "Device",
+    "Event",
+    "Function",
+    "Graph",
+    "MemoryPool",
+    "Module",
+    "OutOfMemoryError",
+    "Stream",
+    "get_current_stream",
+    "get_elapsed_time",
+    "is_available",
+    "runtime",
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .library import Fault
 from .memory import device_memory
-from .source import place_of
+from .source import known_name, place_of
 
 if TYPE_CHECKING:
     from .module import Module
@@ -105,4 +105,4 @@ def _source_line(module: Module, pc: int) -> tuple[str, int]:
         return "", 0
     command = [tool, "-e", str(module.built.library), hex(offset)]
     found = re.match(r"(.*):(\d+)", subprocess.run(command, capture_output=True, text=True).stdout)
-    return (found[1], int(found[2])) if found else ("", 0)
+    return (known_name(module.built.code, found[1]), int(found[2])) if found else ("", 0)

@@ -51,12 +51,14 @@ class Module:
             buffer = ctypes.c_char.in_dll(runtime(), "gpugrad_dynamic_shared")
             return f"byte {address - ctypes.addressof(buffer)} of the dynamic shared memory"
         at = bisect.bisect_right(self.ranges[::2], address) - 1
-        if at < 0:
-            return f"{self.ranges[0] - address} bytes before {self._names[0]}"
-        begin, end, name = self.ranges[2 * at], self.ranges[2 * at + 1], self._names[at]
-        if address < end:
-            return f"byte {address - begin} of {name} ({end - begin} bytes)"
-        return f"{address - end} bytes past the end of {name} ({end - begin} bytes)"
+        if at >= 0 and address < self.ranges[2 * at + 1]:
+            begin, end = self.ranges[2 * at : 2 * at + 2]
+            return f"byte {address - begin} of {self._names[at]} ({end - begin} bytes)"
+        past = address - self.ranges[2 * at + 1] if at >= 0 else 1 << 62
+        before = self.ranges[2 * at + 2] - address if at + 1 < len(self._names) else 1 << 62
+        if past <= before:
+            return f"{past} bytes past the end of {self._names[at]}"
+        return f"{before} bytes before {self._names[at + 1]}"
 
 
 def _pack(argument: Any, place: int, kernel: str, param: Param) -> Any:

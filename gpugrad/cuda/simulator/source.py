@@ -67,6 +67,12 @@ def place_of(code: str, file: str, line: int) -> str:
     return ""
 
 
+def known_name(code: str, file: str) -> str:
+    """The name that `code` gives itself for what the debugger calls `file`, an absolute path."""
+    names = {found[2] for row in code.splitlines() if (found := _LINE.match(row)) and found[2]}
+    return max((n for n in names if file == n or file.endswith("/" + n)), key=len, default=file)
+
+
 def plain_kernels(preprocessed: str) -> list[str]:
     """The names of the kernels that are no templates: those that can be launched without a name expression."""
     names = []

@@ -82,9 +82,8 @@ void touch(Cell& cell, const char* address, bool write, bool atomic, uint64_t pc
     const Mark mine{epoch, warp_clock(), pc, static_cast<uint16_t>(current->index), atomic};
     if (conflicts(cell.write, atomic)) raise_race(cell.write, true, address, write, pc);
     if ((!write || atomic) && cell.write.epoch < block_first_epoch) {
-        Fault fault = new_fault(kSharedUninitialized, pc);
-        fault.address = reinterpret_cast<uint64_t>(address);
-        raise_fault(fault);
+        if (early_read.kind == kNone) early_read = new_fault(kSharedUninitialized, pc);
+        if (early_read.address == 0) early_read.address = reinterpret_cast<uint64_t>(address);
     }
     if (!write) return note_read(cell, mine);
     for (const Mark& read : cell.reads)
@@ -172,6 +171,8 @@ inline void check(const void* pointer, size_t size, bool write, bool atomic, uin
 }
 
 }  // namespace
+
+Fault early_read;
 
 void start_shared_checks(const Launch& launch) {
     prepare(variables, launch.shared_begin, launch.shared_end - launch.shared_begin);

@@ -112,6 +112,7 @@ static int barrier(int predicate, const char* file, int line) {
         raise_fault(divergence(kDivergentBarrier, self, first_arrival));
     predicate_sum += predicate != 0;
     if (arrived == count) {
+        if (early_read.kind != kNone) raise_fault(early_read);
         barrier_result = predicate_sum;
         arrived = predicate_sum = 0;
         ++epoch;

@@ -83,4 +83,8 @@ enum ByteState : uint8_t { kUnaddressable, kFresh, kWritten };
 
 void start_shared_checks(const Launch& launch);
 
+// A read of shared memory that nobody has written yet: a race if another thread writes there before the next barrier,
+// and a fault of its own if none does. So it is kept until one of the two is certain, and stands for what follows of it.
+extern Fault early_read;
+
 }  // namespace simulator

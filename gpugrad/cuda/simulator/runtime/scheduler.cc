@@ -134,10 +134,17 @@ Fault explain_deadlock() {
     return divergence(kDivergentWarp, i, j);
 }
 
+void stop(const Fault& fault) {
+    *fault_out = early_read.kind != kNone && fault.kind != kSharedRace ? early_read : fault;
+    faulted = true;
+}
+
 void start_block(uint32_t serial, const Launch& launch) {
     gpugrad_block_index = {serial % launch.grid[0], serial / launch.grid[0] % launch.grid[1],
                            serial / launch.grid[0] / launch.grid[1]};
     block_first_epoch = ++epoch;
+    early_read.kind = kNone;
+    early_read.address = 0;
     started = done = 0;
     start_collectives();
     ready.clear();
@@ -156,10 +163,10 @@ void run_block() {
         } else if (started < count) {
             run_on(take_fiber());
         } else {
-            *fault_out = explain_deadlock();
-            faulted = true;
+            stop(explain_deadlock());
         }
     }
+    if (!faulted && early_read.kind != kNone) stop(early_read);
 }
 
 const char* refuse(const Launch& launch) {
@@ -238,8 +245,7 @@ Fault divergence(FaultKind kind, uint32_t a, uint32_t b) {
 }
 
 void raise_fault(Fault fault) {
-    *fault_out = fault;
-    faulted = true;
+    stop(fault);
     void* abandoned;
     gpugrad_switch(&abandoned, scheduler_stack);
     __builtin_unreachable();
