@@ -18,7 +18,6 @@ from .names import ELSEWHERE, LATER
 from .pad import *
 from .power import *
 from .random import *
-from .recurrent import *
 from .reduce import *
 from .reduce_extrema import *
 from .shape import *
@@ -46,6 +45,7 @@ if typing.TYPE_CHECKING:
     from .places import *
     from .pool import *
     from .rearrange import *
+    from .recurrent import *
     from .resample import *
     from .special import *
     from .statistics import *

@@ -37,6 +37,7 @@ _FAMILIES = {
         block_diag cartesian_prod clone combinations flip fliplr flipud meshgrid repeat_interleave roll rot90
         tile tril tril_indices triu triu_indices
     """,
+    "recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
     "resample": "channel_shuffle interpolate pixel_shuffle pixel_unshuffle upsample upsample_bilinear upsample_nearest",
     "special": """
         digamma entr erf erfc erfcx erfinv i0 i0e i1 i1e lgamma log_ndtr logit multigammaln mvlgamma ndtr ndtri
