@@ -146,14 +146,15 @@ softmax_backward(const T* __restrict__ dy, const T* __restrict__ y, T* __restric
 
 constexpr int kLongThreads = 256;
 
-// exp(x - top) summed, together with top: the sum is scaled when a larger element comes.
-template <class C> struct Scaled {
+// The sum of exp(x - top), together with top: it is scaled when a larger element comes. One exponential an element.
+template <class C> struct ScaledSum {
     C top, total;
-    __device__ __forceinline__ void add(C other_top, C other_total) {
-        const C higher = Max::combine(top, other_top);
-        const C base = higher == -infinity<C>() ? C(0) : higher;  // a row of -inf so far: exp(-inf - 0) is 0
-        total = total * exponential(top - base) + other_total * exponential(other_top - base);
-        top = higher;
+    __device__ __forceinline__ void add(C x) {
+        if (x == -infinity<C>()) return;  // adds 0, and -inf - -inf would be NaN
+        const bool smaller = x <= top;
+        const C scale = exponential(smaller ? x - top : top - x);
+        total = smaller ? total + scale : total * scale + C(1);
+        top = smaller ? top : x;
     }
 };
 
@@ -164,9 +165,9 @@ softmax_forward_long(const T* __restrict__ x, T* __restrict__ out, int64 cols) {
     __shared__ C maxima[kLongThreads / 32], sums[kLongThreads / 32];
     x += blockIdx.x * cols;
     out += blockIdx.x * cols;
-    Scaled<C> mine{-infinity<C>(), C(0)};
+    ScaledSum<C> mine{-infinity<C>(), C(0)};
 #pragma unroll (sizeof(C) == 8 ? 1 : 4)
-    for (int64 i = threadIdx.x; i < cols; i += kLongThreads) mine.add(widen(x[i]), C(1));
+    for (int64 i = threadIdx.x; i < cols; i += kLongThreads) mine.add(widen(x[i]));
     const C top = block_reduce<Max, kLongThreads>(mine.top, maxima);
     const C share = mine.total == C(0) ? C(0) : mine.total * exponential(mine.top - top);
     const C total = block_reduce<Sum, kLongThreads>(share, sums);

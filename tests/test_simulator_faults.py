@@ -203,7 +203,9 @@ def test_atomics_do_not_race_and_plain_sums_do() -> None:
         launch("increment", 96, out, i32(0))
 
 
-@pytest.mark.parametrize(("shift", "where"), [(1, "0 bytes past the end"), (-1, "4 bytes before"), (8, "28 bytes past")])
+@pytest.mark.parametrize(
+    ("shift", "where"), [(1, "0 bytes past the end"), (-1, "4 bytes before"), (8, "28 bytes past")]
+)
 def test_a_read_out_of_bounds(shift: int, where: str) -> None:
     x, out = floats(100), cupy.empty(100, np.float32)
     with pytest.raises(cupy.OutOfBounds, match="copy, block .*planted.cu:.*reads 4 bytes out of bounds") as error:
@@ -263,7 +265,9 @@ def test_an_uninitialised_output() -> None:
 
 def test_a_kernel_that_reads_what_nobody_wrote() -> None:
     out = cupy.empty(100, np.float32)
-    with pytest.raises(cupy.UninitializedRead, match=r"reads 4 bytes that were never written.* of an array of shape \(7,\)"):
+    with pytest.raises(
+        cupy.UninitializedRead, match=r"reads 4 bytes that were never written.* of an array of shape \(7,\)"
+    ):
         launch("copy", 7, cupy.empty(7, np.float32), out, i32(7), i32(0))
 
 
@@ -275,7 +279,9 @@ def test_shared_memory_that_nobody_wrote() -> None:
 
 def test_divergent_barriers() -> None:
     out = cupy.empty(64, np.float32)
-    with pytest.raises(cupy.DivergentBarrier, match=r"planted.cu:\d+: waits at __syncthreads.*has ended\n    __syncthreads"):
+    with pytest.raises(
+        cupy.DivergentBarrier, match=r"planted.cu:\d+: waits at __syncthreads.*has ended\n    __syncthreads"
+    ):
         launch("half_of_them", 64, out)
     with pytest.raises(cupy.DivergentBarrier, match=r"waits at __syncthreads.* at __syncthreads .*planted.cu:\d+"):
         launch("two_places", 64, out)

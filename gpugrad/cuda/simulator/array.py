@@ -325,7 +325,21 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 _METHODS = (
-    *("all", "any", "argmax", "argmin", "argsort", "clip", "conj", "cumprod", "cumsum", "diagonal", "dot", "max", "mean"),
+    *(
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "argsort",
+        "clip",
+        "conj",
+        "cumprod",
+        "cumsum",
+        "diagonal",
+        "dot",
+        "max",
+        "mean",
+    ),
     *("min", "nonzero", "prod", "repeat", "round", "std", "sum", "take", "trace", "var"),
 )
 for _name in _METHODS:
