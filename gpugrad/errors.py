@@ -12,7 +12,7 @@ def explain(op: Any, error: Exception, args: tuple[Any, ...], params: dict[str, 
     """The exception to raise for `error`, which the body of `op` raised on `args`.
 
     NumPy's ValueError about shapes becomes RuntimeError, its AxisError IndexError; errors that bodies raise themselves
-    already say what they mean and pass unchanged.
+    pass with the name of the op before them, unless they name one.
     """
     if op.check is not None:
         op.check(*args)  # what NumPy refuses by itself, said in PyTorch's words
@@ -30,7 +30,24 @@ def explain(op: Any, error: Exception, args: tuple[Any, ...], params: dict[str, 
         return RuntimeError(f"{op.name}(): {error}, for inputs of shapes {', '.join(map(str, shapes))}{_said(params)}")
     if isinstance(error, MemoryError):
         return RuntimeError(f"{op.name}(): not enough memory: {error}")
+    if isinstance(error, TypeError) and "'NoneType'" in str(error) and any(a is None for a in args):
+        at = next(i for i, a in enumerate(args) if a is None)
+        name = op.names[0 if op.variadic else at]
+        return TypeError(f"{op.name}(): argument '{name}' (position {at + 1}) must be Tensor, not NoneType")
+    if isinstance(error, TypeError) and re.match("(The )?numpy boolean |ufunc |Cannot cast ufunc ", str(error)):
+        dtypes = " and ".join(sorted({str(a.dtype) for a in args if hasattr(a, "dtype")}))
+        return NotImplementedError(f'"{op.name}" not implemented for {dtypes}; convert with .to(dtype) first ({error})')
+    if type(error) in _NAMED and not _names_an_op(str(error), op.name):
+        return type(error)(f"{op.name}(): {error}")
     return error
+
+
+_NAMED = (RuntimeError, IndexError, NotImplementedError)
+
+
+def _names_an_op(message: str, name: str) -> bool:
+    """Whether `message` says which op it is about."""
+    return name in message or message.partition(" ")[0].endswith((":", "()"))
 
 
 def _mismatch(shapes: list[tuple[int, ...]]) -> str:

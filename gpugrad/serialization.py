@@ -12,8 +12,11 @@ import io
 import json
 import os
 import pickle
+import struct
 import zipfile
+import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ def save(
     writer = _Writer()
     try:
         tree = writer.encode(obj)
-    except _NeedsPickle:
+    except (_NeedsPickle, RecursionError):  # what holds itself, pickle can store
         writer = _Writer()
         tree = {"pickle": writer.blob(pickle.dumps(obj, protocol=4))}
     data = writer.finish(tree)
@@ -57,6 +60,7 @@ class _Writer:
     """Turns an object into JSON that refers to arrays by number."""
 
     def __init__(self) -> None:
+        self.tensors: dict[int, int] = {}
         self.files: dict[str, bytes] = {}
         self.storages: dict[int, int] = {}
         self.keep: list[Any] = []  # so that no id is used twice
@@ -67,6 +71,10 @@ class _Writer:
         if type(x) in (int, float):
             return x if type(x) is int or np.isfinite(x) else {"float": repr(x)}
         if isinstance(x, Tensor):
+            if id(x) in self.tensors:
+                return {"again": self.tensors[id(x)]}
+            self.tensors[id(x)] = len(self.tensors)
+            self.keep.append(x)
             return self.tensor(x)
         for kind, name in ((OrderedDict, "ordered"), (dict, "dict")):
             if type(x) is kind:
@@ -111,7 +119,7 @@ class _Writer:
             "offset": offset,
             "shape": list(array.shape),
             "strides": list(array.strides),
-            "requires_grad": x._requires_grad and x._node is None,
+            "requires_grad": x._requires_grad,
             "parameter": isinstance(x, Parameter),
             "device": str(x.device),
         }
@@ -120,7 +128,7 @@ class _Writer:
         number = len(self.files)
         stream = io.BytesIO()
         name = as_dtype(array.dtype).name if array.dtype.kind == "V" else ""
-        raw = np.ascontiguousarray(array)
+        raw = array if array.flags.c_contiguous else array.copy("C")
         np.save(stream, raw.view(np.uint16) if name else raw, allow_pickle=False)
         self.files[f"{number}{'.' + name if name else ''}.npy"] = stream.getvalue()
         return number
@@ -146,48 +154,110 @@ def load(
     weights_only: bool = True,
     mmap: bool | None = None,
 ) -> Any:
-    """What `save` stored in `f`. `map_location`: a device for its tensors.
+    """What `save` stored in `f`, a path or a file object.
 
-    FileNotFoundError if there is no such file; RuntimeError if it is not one of `save`'s, is cut short or damaged, or
-    needs pickle and `weights_only` is set.
+    Tensors come back to the devices they were on, or where `map_location` puts them: a device for all, a dict from
+    stored to wanted devices, or a function of a tensor on the CPU and its stored device, which returns the tensor to
+    use or None to leave it to the default.
+
+    FileNotFoundError if there is no such file; RuntimeError if it is not one of `save`'s, is cut short or damaged,
+    needs a device that is not there, or needs pickle and `weights_only` is set.
     """
     name = str(f) if isinstance(f, (str, os.PathLike)) else repr(f)
     data = Path(f).read_bytes() if isinstance(f, (str, os.PathLike)) else f.read()
-    if map_location is not None and not callable(map_location):
-        as_device(map_location)
+    place = _placement(map_location)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as z:
-            damaged = z.testzip()
-            if damaged is not None:
-                raise RuntimeError(
-                    f"{name}: {damaged} in it is damaged (checksum mismatch); use another copy of the file"
-                )
-            files = {n: z.read(n) for n in z.namelist()}
+        files = _files_in(data)
         header = json.loads(files["structure.json"])
         if header["format"] != _FORMAT:
             raise KeyError(header["format"])
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+        if isinstance(header["object"], dict) and "pickle" in header["object"]:
+            return _unpickle(files["arrays/object.pickle"], name, weights_only)
+        return _Reader(files, place).decode(header["object"])
+    except _Elsewhere as error:
+        raise RuntimeError(f"{name}: {error}") from None
+    except _DAMAGED as error:
         raise RuntimeError(
-            f"{name}: not a file written by gpugrad.save, or cut short ({len(data)} bytes, beginning {data[:8]!r}: {error}); "
-            "write it again, or use an older checkpoint"
+            f"{name}: not a file written by gpugrad.save, or cut short or damaged ({len(data)} bytes, beginning "
+            f"{data[:8]!r}: {error}); write it again, or use an older checkpoint"
         ) from None
-    return _Reader(files, name, weights_only).decode(header["object"])
+
+
+def _files_in(data: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as z:
+            return {name: z.read(name) for name in z.namelist()}  # which compares the checksum
+    except RuntimeError as error:  # a damaged header may say that the file is encrypted
+        raise zipfile.BadZipFile(str(error)) from None
+
+
+# What zipfile, json and NumPy raise on bytes that mean nothing; `_unpickle` has its own.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(LookupError, ValueError, TypeError, AttributeError, StopIteration, OverflowError, MemoryError, RecursionError),
+)
+
+
+class _Elsewhere(Exception):
+    """A tensor of a device that is not there."""
+
+
+def _placement(map_location: Any) -> Callable[[Tensor, str], Tensor]:
+    """What moves a loaded tensor from the CPU to where it belongs, given the device it was saved from."""
+
+    def by_default(tensor: Tensor, stored: str) -> Tensor:
+        try:
+            return tensor.to(as_device(stored))
+        except RuntimeError as error:
+            raise _Elsewhere(f"{error} Or load it with map_location='cpu'.") from None
+
+    if map_location is None:
+        return by_default
+    if isinstance(map_location, dict):
+        return lambda tensor, stored: by_default(tensor, str(Device(map_location.get(stored, stored))))
+    if not callable(map_location):
+        device = as_device(map_location)
+        return lambda tensor, stored: tensor.to(device)
+
+    def by_function(tensor: Tensor, stored: str) -> Tensor:
+        placed = map_location(tensor, stored)
+        return by_default(tensor, stored) if placed is None else placed
+
+    return by_function
+
+
+def _unpickle(data: bytes, name: str, weights_only: bool) -> Any:
+    if weights_only:
+        raise RuntimeError(
+            f"{name}: holds an object that only pickle can load, and pickle can run any code. Load it with "
+            "weights_only=False if you trust its source; or save state_dict()s, which need no pickle."
+        )
+    try:
+        return pickle.loads(data)
+    except Exception as error:  # whatever the classes in it raise
+        raise RuntimeError(
+            f"{name}: cannot be unpickled: {type(error).__name__}: {error}. The classes it holds must be importable, as "
+            "they were when it was written."
+        ) from error
 
 
 class _Reader:
     """The reverse of `_Writer`."""
 
-    def __init__(self, files: dict[str, bytes], name: str, weights_only: bool) -> None:
+    def __init__(self, files: dict[str, bytes], place: Callable[[Tensor, str], Tensor]) -> None:
         self.files = files
-        self.name = name
-        self.weights_only = weights_only
+        self.place = place
         self.arrays: dict[int, np.ndarray] = {}
+        self.tensors: list[Tensor] = []
 
     def decode(self, x: Any) -> Any:
         if not isinstance(x, dict):
             return x
         if "tensor" in x:
-            return self.tensor(x)
+            self.tensors.append(self.tensor(x))
+            return self.tensors[-1]
+        if "again" in x:
+            return self.tensors[x["again"]]
         (kind, value), *_ = x.items()
         if kind in ("dict", "ordered"):
             return (dict if kind == "dict" else OrderedDict)((self.decode(k), self.decode(v)) for k, v in value)
@@ -196,8 +266,6 @@ class _Reader:
         if kind == "ndarray":
             array = self.array(value)
             return array[()] if x["scalar"] else array
-        if kind == "pickle":
-            return self.unpickle()
         plain: dict[str, Any] = {
             "float": float,
             "bytes": base64.b64decode,
@@ -207,14 +275,6 @@ class _Reader:
         }
         decode: Any = plain[kind]
         return decode(value)
-
-    def unpickle(self) -> Any:
-        if self.weights_only:
-            raise RuntimeError(
-                f"{self.name}: holds an object that only pickle can load, and pickle can run any code. Load it with "
-                "weights_only=False if you trust its source; or save state_dict()s, which need no pickle."
-            )
-        return pickle.loads(self.files["arrays/object.pickle"])
 
     def array(self, number: int) -> np.ndarray:
         if number not in self.arrays:
@@ -229,10 +289,15 @@ class _Reader:
         from .nn.parameter import Parameter
 
         root = self.array(x["tensor"])
+        floating = as_dtype(root.dtype).is_floating_point  # TypeError for what is no dtype of tensors
+        if x["requires_grad"] and not floating:
+            raise ValueError(f"a tensor of {root.dtype} that requires gradients")
         shape, strides = tuple(x["shape"]), tuple(x["strides"])
         array = np.ndarray(shape, root.dtype, root, x["offset"], strides) if root.size else root.reshape(shape)
-        made = wrap(array, x["requires_grad"])
-        return Parameter(made, x["requires_grad"]) if x["parameter"] else made
+        placed = self.place(wrap(array), x["device"])
+        if x["parameter"]:
+            return Parameter(placed, x["requires_grad"])
+        return placed.requires_grad_() if x["requires_grad"] else placed
 
 
 def _dtype(name: str) -> dtype:

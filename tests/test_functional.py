@@ -29,9 +29,9 @@ def array(x: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
 def test_a_target_that_is_no_class_is_an_index_error(loss: Any) -> None:
-    with pytest.raises(IndexError, match=r"^Target 12 is out of bounds\.$"):
+    with pytest.raises(IndexError, match=r"Target 12 is out of bounds\.$"):
         loss(leaf(2, 5), gpugrad.tensor([1, 12]))
-    with pytest.raises(IndexError, match=r"^Target -1 is out of bounds\.$"):
+    with pytest.raises(IndexError, match=r"Target -1 is out of bounds\.$"):
         loss(leaf(2, 5), gpugrad.tensor([1, -1]))
     assert np.isfinite(loss(leaf(2, 5), gpugrad.tensor([1, -1]), ignore_index=-1).item())
 

@@ -169,7 +169,7 @@ I = gpugrad.tensor  # noqa: E741
         (slice(None, None, -1), ValueError, "step must be greater than zero"),
         (slice(None, None, 0), ValueError, "slice step cannot be zero"),
         (1.0, IndexError, r"only integers, slices .* \(got float\)"),
-        ("a", IndexError, r"only integers, slices .* \(got str\)"),
+        ("a", TypeError, "not the str 'a'"),
         (I([1.0]), IndexError, "tensors used as indices must be long, int, byte or bool tensors"),
     ],
 )

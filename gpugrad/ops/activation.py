@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import FLOATS
 from ..op import op
 from .arithmetic import abs
 from .compare import choose
-from .elementwise import binary, unary
+from .elementwise import INTEGRAL, binary, is_integral, not_implemented, unary
 from .extrema import maximum, minimum
 from .special import erf
 from .unary import exp, expm1, log1p, sigmoid, tanh
@@ -54,9 +55,9 @@ _BOOL = np.dtype(bool)
 
 @op(names=("input",), cuda="{0} < 0 ? 0 : {0}")
 def relu(x: Any) -> Any:
-    """`max(input, 0)`; NaN stays NaN. NotImplementedError for bool."""
+    """`max(input, 0)`; NaN stays NaN. RuntimeError for bool."""
     if x.dtype is _BOOL:
-        raise NotImplementedError('"relu" not implemented for bool; convert the input to another dtype first')
+        raise RuntimeError("Boolean inputs not supported for relu; convert with .to(dtype) first")
     return np.maximum(x, 0)
 
 
@@ -71,13 +72,15 @@ relu_grad.defvjp(dy=relu_grad)
 
 
 def _hardtanh(x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    if is_integral(x):
+        min_val, max_val = int(min_val), int(max_val)
     return minimum(maximum(x, min_val), max_val)
 
 
-hardtanh = unary("hardtanh", _hardtanh)
+hardtanh = unary("hardtanh", _hardtanh, refused=("bool",))
 hardtanh.defvjp(x=lambda g, x, *, min_val, max_val: choose((x <= min_val) | (x >= max_val), 0, g))
 
-relu6 = unary("relu6", lambda x: minimum(maximum(x, 0), 6))
+relu6 = unary("relu6", lambda x: minimum(maximum(x, 0), 6), refused=("bool",))
 relu6.defvjp(x=lambda g, x: choose((x <= 0) | (x >= 6), 0, g))
 
 
@@ -85,7 +88,7 @@ def _leaky_relu(x: Any, *, negative_slope: float = 0.01) -> Any:
     return choose(x > 0, x, x * negative_slope)
 
 
-leaky_relu = unary("leaky_relu", _leaky_relu)
+leaky_relu = unary("leaky_relu", _leaky_relu, refused=INTEGRAL)
 leaky_relu.defvjp(x=lambda g, x, *, negative_slope: choose(x > 0, g, g * negative_slope))
 
 
@@ -93,13 +96,13 @@ def _threshold(x: Any, *, threshold: float, value: float) -> Any:
     return choose(x <= threshold, value, x)
 
 
-threshold = unary("threshold", _threshold)
+threshold = unary("threshold", _threshold, refused=("bool",))
 threshold.defvjp(x=lambda g, x, *, threshold: choose(x <= threshold, 0, g))
 
-hardsigmoid = unary("hardsigmoid", lambda x: minimum(maximum(x + 3, 0), 6) / 6)
+hardsigmoid = unary("hardsigmoid", lambda x: minimum(maximum(x + 3, 0), 6) / 6, refused=INTEGRAL)
 hardsigmoid.defvjp(x=lambda g, x: choose((x > -3) & (x < 3), g / 6, 0))
 
-hardswish = unary("hardswish", lambda x: x * minimum(maximum(x + 3, 0), 6) / 6)
+hardswish = unary("hardswish", lambda x: x * minimum(maximum(x + 3, 0), 6) / 6, refused=INTEGRAL)
 hardswish.defvjp(x=lambda g, x: choose(x <= -3, 0, choose(x < 3, g * (x / 3 + 0.5), g)))
 
 
@@ -107,7 +110,7 @@ def _hardshrink(x: Any, *, lambd: float = 0.5) -> Any:
     return choose((x >= -lambd) & (x <= lambd), 0, x)
 
 
-hardshrink = unary("hardshrink", _hardshrink)
+hardshrink = unary("hardshrink", _hardshrink, refused=INTEGRAL)
 hardshrink.defvjp(x=lambda g, x, *, lambd: choose((x >= -lambd) & (x <= lambd), 0, g))
 
 
@@ -115,7 +118,7 @@ def _softshrink(x: Any, *, lambd: float = 0.5) -> Any:
     return choose(x > lambd, x - lambd, choose(x < -lambd, x + lambd, x * 0))
 
 
-softshrink = unary("softshrink", _softshrink)
+softshrink = unary("softshrink", _softshrink, refused=INTEGRAL)
 softshrink.defvjp(x=lambda g, x, *, lambd: choose((x >= -lambd) & (x <= lambd), 0, g))
 
 _prelu = binary("prelu", lambda x, weight: choose(x > 0, x, weight * x), names=("input", "weight"))
@@ -162,7 +165,7 @@ def _silu(x: Any) -> Any:
     return y
 
 
-silu = unary("silu", _silu)
+silu = unary("silu", _silu, refused=INTEGRAL)
 silu.defvjp(x=lambda g, x: _silu_rule(g, x, sigmoid(x)))
 
 
@@ -194,7 +197,7 @@ def _gelu_rule(g: Any, x: Any, approximate: str) -> Any:
     return g * (0.5 * (erf(x * _SQRT_HALF) + 1) + x * exp(x * x * -0.5) * _NORMAL_PEAK)
 
 
-_gelu_op = unary("gelu", _gelu)
+_gelu_op = unary("gelu", _gelu, refused=INTEGRAL)
 _gelu_op.defvjp(x=lambda g, x, *, approximate: _gelu_rule(g, x, approximate))
 
 
@@ -213,15 +216,15 @@ def _softplus(x: Any, *, beta: float = 1, threshold: float = 20) -> Any:
     return choose(scaled > threshold, x, log1p(exp(scaled)) / beta)
 
 
-softplus = unary("softplus", _softplus)
+softplus = unary("softplus", _softplus, refused=INTEGRAL)
 softplus.defvjp(
     x=lambda g, x, *, beta, threshold: choose(x * beta > threshold, g, g * sigmoid(x * beta)),
 )
 
-logsigmoid = unary("logsigmoid", lambda x: minimum(x, 0) - log1p(exp(-abs(x))))
+logsigmoid = unary("logsigmoid", lambda x: minimum(x, 0) - log1p(exp(-abs(x))), refused=INTEGRAL)
 logsigmoid.defvjp(x=lambda g, x: g * sigmoid(-x))
 
-mish = unary("mish", lambda x: x * tanh(_softplus(x)))
+mish = unary("mish", lambda x: x * tanh(_softplus(x)), refused=INTEGRAL)
 mish.defvjp(x=lambda g, x: _mish_rule(g, x, tanh(softplus(x))))
 
 
@@ -233,7 +236,7 @@ def _elu(x: Any, *, alpha: float = 1.0, scale: float = 1.0, input_scale: float =
     return choose(x > 0, x * scale, expm1(x * input_scale) * (alpha * scale))
 
 
-_elu_op = unary("elu", _elu)
+_elu_op = unary("elu", _elu, refused=INTEGRAL)
 _elu_op.defvjp(x=lambda g, x, *, alpha, scale, input_scale: _elu_rule(g, x, alpha * scale, scale, input_scale))
 
 
@@ -262,7 +265,7 @@ def selu(input: Any) -> Any:
     return _elu_op(input, alpha=_SELU_ALPHA, scale=_SELU_SCALE)
 
 
-softsign = unary("softsign", lambda x: x / (abs(x) + 1))
+softsign = unary("softsign", lambda x: x / (abs(x) + 1), to_float=True)
 softsign.defvjp(x=lambda g, x: _softsign_rule(g, abs(x) + 1))
 
 
@@ -270,7 +273,7 @@ def _softsign_rule(g: Any, d: Any) -> Any:
     return g / (d * d)
 
 
-tanhshrink = unary("tanhshrink", lambda x: x - tanh(x))
+tanhshrink = unary("tanhshrink", lambda x: x - tanh(x), to_float=True)
 tanhshrink.defvjp(x=lambda g, x: _tanhshrink_rule(g, tanh(x)))
 
 
@@ -284,6 +287,8 @@ def glu(input: Any, dim: int = -1) -> Any:
 
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
+    if input.dtype.numpy not in FLOATS:
+        raise not_implemented("glu", input.dtype.numpy)
     size = input.shape[normalize_dim(dim, input.ndim)]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")

@@ -14,7 +14,7 @@ from ..core import Tensor
 from ..inplace import into
 from ..op import op
 from .compare import choose
-from .elementwise import binary, dtype_of, is_integral, refusing, ternary, unary, zero
+from .elementwise import INTEGRAL, binary, dtype_of, is_integral, not_implemented, refusing, ternary, unary, zero
 
 __all__ = [
     "abs",
@@ -226,7 +226,18 @@ def _lerp_formula(x: Any, end: Any, weight: Any) -> Any:
     return choose((weight > -0.5) & (weight < 0.5), x + weight * step, end - step * (1 - weight))
 
 
-lerp = ternary("lerp", _lerp_formula, ("input", "end", "weight"))
+def _check_lerp(input: Any, end: Any, weight: Any) -> None:
+    """PyTorch does not promote here."""
+    if isinstance(input, Tensor) and is_integral(input._array):
+        raise not_implemented("lerp", input._array.dtype)
+    for name, x in (("end", end), ("weight", weight)):
+        if isinstance(x, Tensor) and x.dtype is not input.dtype:
+            raise RuntimeError(
+                f"lerp(): expected dtype {input.dtype} for `{name}` but got dtype {x.dtype}; convert it with .to()"
+            )
+
+
+lerp = ternary("lerp", _lerp_formula, ("input", "end", "weight"), refused=INTEGRAL, check=_check_lerp)
 lerp.defvjp(
     x=lambda g, weight: g * (1 - weight),
     end=lambda g, weight: g * weight,

@@ -141,7 +141,7 @@ bitwise_not = _predicate("bitwise_not", refusing("bitwise_not", np.invert, "floa
 # ---- choice ----
 
 
-@op(names=("condition", "input", "other"), broadcasts=True, promotes=("x", "y"), cuda="{0} ? {1} : {2}")
+@op(name="where", names=("condition", "input", "other"), broadcasts=True, promotes=("x", "y"), cuda="{0} ? {1} : {2}")
 def choose(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition`, else `y`: what `where` comes down to, and what rules use."""
     if type(condition) is np.ndarray and condition.size >= _LARGE:

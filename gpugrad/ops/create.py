@@ -97,7 +97,8 @@ def _from_python(data: Any, wanted: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"expected sequences of equal length at every level of the data: {error}") from None
     if array.dtype.kind in "OUSM":
-        raise TypeError(f"expected numbers, got data that NumPy reads as {array.dtype}: {str(data)[:60]}")
+        wrong = ValueError if isinstance(data, (list, tuple)) and array.dtype.kind in "US" else TypeError  # PyTorch's
+        raise wrong(f"expected numbers, got data that NumPy reads as {array.dtype}: {str(data)[:60]}")
     if array.dtype.kind == "c":
         raise complex_not_supported("a tensor of complex numbers")
     if wanted is None and (array.size == 0 or (array.dtype == np.float64 and not _holds_float64(data))):

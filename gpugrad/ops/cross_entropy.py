@@ -19,7 +19,7 @@ from ..core import Tensor
 from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
 from ..op import op
 from .cast import cast
-from .elementwise import zero
+from .elementwise import not_implemented, zero
 from .reduce import narrow, sum_over
 from .softmax import log_softmax, softmax_grad
 
@@ -240,6 +240,8 @@ def check_reduction(reduction: str) -> None:
 
 def _check(input: Any, target: Any, weight: Any) -> Any:
     """`target` as int64, after checking shapes and dtypes of (N, C, *d) scores with (N, *d) targets."""
+    if input._array.dtype not in FLOATS:
+        raise not_implemented("cross_entropy", input._array.dtype)
     scores, classes = input._array.shape, target._array.shape
     if scores[0] != classes[0]:
         raise ValueError(f"Expected input batch_size ({scores[0]}) to match target batch_size ({classes[0]}).")

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..core import Tensor
+from ..dtypes import FLOATS
 from ..inplace import into
 from .arithmetic import abs
 from .compare import choose
@@ -34,6 +35,11 @@ def _length(x: Any, p: float, dim: tuple[int, ...] | None, keepdim: bool) -> Any
     return norm(x, p, dim, keepdim)
 
 
+def _check_floating(name: str, *inputs: Any) -> None:
+    if all(x.dtype.numpy not in FLOATS for x in inputs):
+        raise RuntimeError(f"{name}: expected a floating point tensor, got {inputs[0].dtype}; convert it with .float()")
+
+
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """The `p`-norm of `x1 - x2 + eps` along the last dimension."""
     difference = x1 - x2 + eps
@@ -42,6 +48,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """The cosine of the angle between vectors along `dim`; lengths are at least `eps`. IndexError for a bad `dim`."""
+    _check_floating("cosine_similarity", x1, x2)
     dims = normalize_dims(dim, max(x1.ndim, x2.ndim))
     one, two = (x / clamp_min(_length(x, 2, normalize_dims(dim, x.ndim), True), eps) for x in (x1, x2))
     return sum_over(one * two, dim=dims, keepdim=False)
@@ -51,5 +58,6 @@ def normalize(
     input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: Tensor | None = None
 ) -> Any:
     """`input` divided by its `p`-norm along `dim`, which is at least `eps`. IndexError for a bad `dim`."""
+    _check_floating("normalize", input)
     result = input / clamp_min(_length(input, p, normalize_dims(dim, input.ndim), True), eps)
     return result if out is None else into(out, result, "normalize")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
+from ..dtypes import FLOATS
 from ..inplace import update
 from ..op import op
 from ..random import engine_of
@@ -32,7 +33,15 @@ def _check_probability(p: float) -> None:
 
 
 def _idle(input: Any, p: float, training: bool) -> bool:
-    return p == 0 or not training or not math.prod(input.shape)
+    """Whether dropout returns its input. RuntimeError if it would scale integers."""
+    if not training or not math.prod(input.shape):
+        return True
+    if 0 < p < 1 and input.dtype.numpy not in FLOATS:
+        raise RuntimeError(
+            f"dropout: result type float32 can't be cast to the desired output type {input.dtype}; convert the input "
+            "with .float() first"
+        )
+    return p == 0
 
 
 def _multiply(input: Any, mask: Any, inplace: bool) -> Any:

@@ -9,39 +9,66 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import LOW_PRECISION, as_dtype
+from ..dtypes import ALL, LOW_PRECISION, as_dtype
 from ..op import op
 
 Body = Callable[..., Any]
+INTEGRAL = ("bool", "int")  # what ops of floats refuse
+_KIND = {"b": "bool", "i": "int", "u": "int"}
 
 
-def unary(name: str, body: Body, cuda: str | None = None, *, to_float: bool = False, **options: Any) -> Any:
+def unary(
+    name: str,
+    body: Body,
+    cuda: str | None = None,
+    *,
+    to_float: bool = False,
+    refused: tuple[str, ...] = (),
+    **options: Any,
+) -> Any:
     """Declare an elementwise op of one input, called `input` as in PyTorch. Without `cuda` its body is a formula."""
-    return op(
-        widen(body), name=name, names=("input",), promotes=True, to_float=to_float, cuda=cuda, formula=True, **options
-    )
+    body = widen(body, name, refused)
+    return op(body, name=name, names=("input",), promotes=True, to_float=to_float, cuda=cuda, formula=True, **options)
 
 
-def binary(name: str, body: Body, cuda: str | None = None, *, names: Any = ("input", "other"), **options: Any) -> Any:
+def binary(
+    name: str,
+    body: Body,
+    cuda: str | None = None,
+    *,
+    names: Any = ("input", "other"),
+    refused: tuple[str, ...] = (),
+    **options: Any,
+) -> Any:
     """Declare an elementwise op of two inputs, which broadcast and promote. Without `cuda` its body is a formula."""
-    return op(widen(body), name=name, names=names, broadcasts=True, promotes=True, cuda=cuda, formula=True, **options)
+    body = widen(body, name, refused)
+    return op(body, name=name, names=names, broadcasts=True, promotes=True, cuda=cuda, formula=True, **options)
 
 
-def ternary(name: str, body: Body, names: tuple[str, str, str], **options: Any) -> Any:
+def ternary(
+    name: str, body: Body, names: tuple[str, str, str], *, refused: tuple[str, ...] = (), **options: Any
+) -> Any:
     """Declare an elementwise op of three inputs, which broadcast and promote, by a formula."""
-    return op(widen(body), name=name, names=names, broadcasts=True, promotes=True, formula=True, **options)
+    body = widen(body, name, refused)
+    return op(body, name=name, names=names, broadcasts=True, promotes=True, formula=True, **options)
 
 
-def widen(body: Body) -> Body:
-    """`body` computed in float32 on float16 and bfloat16 arrays and rounded once; ufuncs do that by themselves."""
+def widen(body: Body, name: str = "", refused: tuple[str, ...] = ()) -> Body:
+    """`body` computed in float32 on float16 and bfloat16 arrays and rounded once; ufuncs do that by themselves.
+
+    The `refused` kinds of dtype ("bool", "int") are a NotImplementedError of the op `name`.
+    """
     if isinstance(body, np.ufunc):
         return body
+    special = LOW_PRECISION | {d.numpy for d in ALL if _KIND.get(d.numpy.kind) in refused}  # one look-up for both
 
     @functools.wraps(body)
     def widened(*arrays: Any, **params: Any) -> Any:
         dtype = dtype_of(*arrays)
-        if dtype not in LOW_PRECISION:
+        if dtype not in special:
             return body(*arrays, **params)
+        if dtype not in LOW_PRECISION:
+            raise not_implemented(name, dtype)
         wide = (a.astype(np.float32) if getattr(a, "dtype", None) in LOW_PRECISION else a for a in arrays)
         return body(*wide, **params).astype(dtype)
 
@@ -63,15 +90,20 @@ def is_integral(*inputs: Any) -> bool:
     return dtype is not None and dtype.kind in "iub"
 
 
+def not_implemented(name: str, dtype: Any) -> NotImplementedError:
+    """The error for a dtype that the op `name` does not take."""
+    return NotImplementedError(
+        f'"{name}" not implemented for {as_dtype(dtype)}; convert the input to another dtype first'
+    )
+
+
 def refusing(name: str, body: Body, *refused: str) -> Body:
     """`body`, with NotImplementedError as PyTorch has it for the `refused` kinds of dtype: "bool", "int", "float"."""
 
     def refuse(*arrays: Any, **params: Any) -> Any:
         dtype = dtype_of(*arrays)
         if dtype is not None and _KIND.get(dtype.kind, "float") in refused:
-            raise NotImplementedError(
-                f'"{name}" not implemented for {as_dtype(dtype)}; convert the input to another dtype first'
-            )
+            raise not_implemented(name, dtype)
         return body(*arrays, **params)
 
     signature = _UFUNC_SIGNATURES[body.nin] if isinstance(body, np.ufunc) else inspect.signature(body)
@@ -79,7 +111,6 @@ def refusing(name: str, body: Body, *refused: str) -> Body:
     return refuse
 
 
-_KIND = {"b": "bool", "i": "int", "u": "int"}
 _UFUNC_SIGNATURES = {1: inspect.signature(lambda x: x), 2: inspect.signature(lambda x, y: x)}
 
 

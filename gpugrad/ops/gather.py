@@ -92,13 +92,16 @@ def _checked(input: Tensor, dim: int, index: Tensor, name: str, what: str) -> tu
     dim = normalize_dim(dim, input._array.ndim)
     input, index = (reshape(x, (1,)) if x._array.ndim == 0 else x for x in (input, index))
     if index._array.ndim != input._array.ndim and index._array.size:
-        raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
+        raise RuntimeError(
+            f"{name}(): Index tensor must have the same number of dimensions as {what} tensor, got "
+            f"{index._array.ndim} and {input._array.ndim}"
+        )
     places, size = index._array, input._array.shape[dim]
     if places.size:
         low, high = int(places.min()), int(places.max())
         if low < 0 or high >= size:
             raise RuntimeError(
-                f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {size}"
+                f"{name}(): index {low if low < 0 else high} is out of bounds for dimension {dim} with size {size}"
             )
     return input, dim, index
 
@@ -114,7 +117,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     if places._array.size and any(w > h for d, (h, w) in enumerate(zip(have, want)) if d != dim):
         wrong = next(d for d, (h, w) in enumerate(zip(have, want)) if d != dim and w > h)
         raise RuntimeError(
-            f"Size does not match at dimension {wrong} expected index {list(want)} to be no larger than self "
+            f"gather(): Size does not match at dimension {wrong} expected index {list(want)} to be no larger than self "
             f"{list(have)} apart from dimension {dim}"
         )
     result = _gather(x, places, dim=dim) if places._array.size else part(x, (slice(0, 0),) * x.ndim)
@@ -135,10 +138,13 @@ def _scatter_args(input: Tensor, dim: int, index: Tensor, src: Any, name: str) -
     src = reshape(src, (1,)) if src._array.ndim == 0 else src
     have, want, given = x._array.shape, places._array.shape, src._array.shape
     if places._array.size and src._array.ndim != places._array.ndim:
-        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+        raise RuntimeError(
+            f"{name}(): Index tensor must have the same number of dimensions as src tensor, got {places._array.ndim} "
+            f"and {src._array.ndim}"
+        )
     if any(w > s or (w > h and d != dim) for d, (h, w, s) in enumerate(zip(have, want, given))) and places._array.size:
         raise RuntimeError(
-            f"Expected index {list(want)} to be no larger than self {list(have)} apart from dimension {dim} and to be no "
+            f"{name}(): Expected index {list(want)} to be no larger than self {list(have)} apart from dimension {dim} and to be no "
             f"larger size than src {list(given)}"
         )
     return x, dim, places, src if given == want else part(src, tuple([slice(0, n) for n in want]))

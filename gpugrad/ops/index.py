@@ -186,11 +186,15 @@ def _as_item(item: Any) -> Any:
     elif isinstance(item, (np.ndarray, np.generic)):
         item = np.asarray(item)
     elif not hasattr(item, "shape"):
+        if isinstance(item, str):
+            raise TypeError(f"an index must be an int, a slice, a tensor or the like, not the str {item!r}")
         if not hasattr(item, "__index__") or isinstance(item, float):
             raise _bad_index(item)
         return operator.index(item)
     if item.dtype.kind not in "biu" or item.dtype in FLOATS:
-        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        raise IndexError(
+            f"tensors used as indices must be long, int, byte or bool tensors, but got {as_dtype(item.dtype)}"
+        )
     if item.dtype == np.uint8:  # PyTorch's masks of old
         item = item.astype(np.bool_)
     return item.item() if item.ndim == 0 else item

@@ -80,11 +80,11 @@ def _listed(tensors: Any, name: str) -> list[Any]:
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after another along `dim`, in their common dtype; empty vectors are left out.
 
-    RuntimeError if there are none, or they differ in another dimension.
+    ValueError if there are none, RuntimeError if they differ in another dimension.
     """
     given = _listed(tensors, "cat")
     if not given:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     shapes = [x._array.shape for x in given]
     kept = [i for i, shape in enumerate(shapes) if shape != (0,)]
     first = shapes[kept[0]] if kept else (0,)
@@ -104,13 +104,13 @@ def _check_joinable(first: tuple[int, ...], shape: tuple[int, ...], which: int, 
         return
     if len(shape) != len(first):
         raise RuntimeError(
-            f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)} (shapes {list(first)} and "
+            f"cat(): Tensors must have same number of dimensions: got {len(first)} and {len(shape)} (shapes {list(first)} and "
             f"{list(shape)})"
         )
     for d, (want, have) in enumerate(zip(first, shape)):
         if d != dim and want != have:
             raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {dim}. Expected size {want} but got size {have} for "
+                f"cat(): Sizes of tensors must match except in dimension {dim}. Expected size {want} but got size {have} for "
                 f"tensor number {which} in the list (dimension {d})."
             )
 

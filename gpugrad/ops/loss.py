@@ -17,7 +17,7 @@ from .arithmetic import abs, sign
 from .compare import choose
 from .cross_entropy import _legacy, check_reduction
 from .distance import pairwise_distance
-from .elementwise import binary, widen
+from .elementwise import INTEGRAL, binary, is_integral, widen
 from .embedding import one_hot
 from .extrema import clamp, clamp_min
 from .reduce import sum_over
@@ -50,6 +50,11 @@ def _reduced(losses: Any, reduction: str) -> Any:
     check_reduction(reduction)
     if reduction == "none":
         return losses
+    if reduction == "mean" and is_integral(getattr(losses, "_array", losses)):
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be a floating point one, and the losses are "
+            f"{losses.dtype}; convert input and target with .float() first"
+        )
     total = sum_over(losses, dim=None, keepdim=False)
     return total if reduction == "sum" else total / max(prod(losses.shape), 1) if losses.ndim else total
 
@@ -89,7 +94,9 @@ def _mse_rule(g: Any, x: Any, y: Any, needs: tuple[bool, bool], *, reduction: st
     return slope if needs[0] else None, -slope if needs[1] else None
 
 
-_mse_loss = op(widen(_mse_body), name="mse_loss", names=("input", "target"), broadcasts=True, promotes=True)
+_mse_loss = op(
+    widen(_mse_body, "mse_loss", INTEGRAL), name="mse_loss", names=("input", "target"), broadcasts=True, promotes=True
+)
 _mse_loss.defvjp(_mse_rule)
 
 
@@ -138,7 +145,7 @@ def _huber_rule(g: Any, difference: Any, delta: float) -> Any:
     return g * choose(abs(difference) < delta, difference, sign(difference) * delta)
 
 
-_huber = binary("huber_loss", _huber_formula, names=("input", "target"))
+_huber = binary("huber_loss", _huber_formula, names=("input", "target"), refused=INTEGRAL)
 _huber.defvjp(
     x=lambda g, x, y, *, delta: _huber_rule(g, x - y, delta),
     y=lambda g, x, y, *, delta: _huber_rule(g, y - x, delta),
@@ -217,7 +224,10 @@ def binary_cross_entropy(
 
 
 _bce_logits = binary(
-    "binary_cross_entropy_with_logits", lambda x, y: (1 - y) * x - logsigmoid(x), names=("input", "target")
+    "binary_cross_entropy_with_logits",
+    lambda x, y: (1 - y) * x - logsigmoid(x),
+    names=("input", "target"),
+    refused=INTEGRAL,
 )
 _bce_logits.defvjp(x=lambda g, x, y: g * (sigmoid(x) - y), y=lambda g, x: -g * x)
 
@@ -265,6 +275,8 @@ def kl_div(
             UserWarning,
             stacklevel=2,
         )
+    if is_integral(input._array) and is_integral(target._array):
+        raise RuntimeError("kl_div: Integral inputs not supported; convert them with .float() first")
     losses = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
     if reduction != "batchmean":
         return _reduced(losses, reduction)

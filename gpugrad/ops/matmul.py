@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import Tensor
-from ..dtypes import LOW_PRECISION
+from ..dtypes import LOW_PRECISION, as_dtype
 from ..inplace import into
 from ..op import op
 from .arithmetic import add, mul
@@ -54,7 +54,7 @@ def _check_shapes(x: Any, y: Any) -> None:
                 f"mat1 and mat2 shapes cannot be multiplied ({x.shape[0]}x{x.shape[1]} and {y.shape[0]}x{y.shape[1]})"
             )
         raise RuntimeError(
-            f"size mismatch, got input shapes {list(x.shape)} and {list(y.shape)}: the last dimension of the first "
+            f"matmul(): size mismatch, got input shapes {list(x.shape)} and {list(y.shape)}: the last dimension of the first "
             f"({x.shape[-1]}) must equal the next to last of the second ({inner_y})"
         )
     if x.dtype is not y.dtype:
@@ -63,7 +63,18 @@ def _check_shapes(x: Any, y: Any) -> None:
         )
 
 
-@op(name="mm", names=("input", "other"), broadcasts=True)
+def _check_stacks(x: Any, y: Any) -> None:
+    """RuntimeError unless the dimensions before the matrices broadcast."""
+    stacks = [tuple(a.shape[:-2]) for a in (x, y) if a is not None]
+    for d, sizes in enumerate(zip(*(reversed(s) for s in stacks)), start=1):
+        if len(set(sizes) - {1}) > 1:
+            raise RuntimeError(
+                f"matmul(): The size of tensor a ({sizes[0]}) must match the size of tensor b ({sizes[1]}) at non-singleton "
+                f"dimension {max(map(len, stacks)) - d}; the shapes are {list(x.shape)} and {list(y.shape)}"
+            )
+
+
+@op(name="mm", names=("input", "other"), broadcasts=True, check=_check_stacks)
 def _matmul(x: Any, y: Any) -> Any:
     """The product of matrices, or of stacks of matrices whose leading dimensions broadcast."""
     _check_shapes(x, y)
@@ -137,10 +148,10 @@ def mv(input: Any, vec: Any, *, out: Tensor | None = None) -> Any:
 def dot(input: Any, tensor: Any, *, out: Tensor | None = None) -> Any:
     """The inner product of two vectors of one length."""
     if input.ndim != 1 or tensor.ndim != 1:
-        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+        raise RuntimeError(f"dot(): 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.shape != tensor.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the "
+            f"dot(): inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the "
             "same number of elements"
         )
     return matmul(input, tensor, out=out)
@@ -195,6 +206,19 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1,
 
 
 def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out: Tensor | None) -> Any:
+    """`beta * input + alpha * made`, in the shape and dtype of `made`. RuntimeError if `input` has others."""
+    if as_dtype(input.dtype) is not as_dtype(made.dtype):
+        raise RuntimeError(
+            f"{name}(): input and the matrices must have the same dtype, but got {input.dtype} and {made.dtype}; "
+            "convert one with .to(dtype)"
+        )
+    if len(input.shape) > len(made.shape) or any(
+        have not in (1, want) for have, want in zip(reversed(input.shape), reversed(made.shape))
+    ):
+        raise RuntimeError(
+            f"{name}(): input of shape {list(input.shape)} cannot be expanded to the shape of the product, "
+            f"{list(made.shape)}"
+        )
     made = made if alpha == 1 else mul(made, alpha)
     result = made if beta == 0 else add(made, input if beta == 1 else mul(input, beta))
     return result if out is None else into(out, result, name)
@@ -210,6 +234,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         _refuse_linear(x, weight)
     out = product(x if x.ndim == 2 else _rows(x), weight.T)
     if bias is not None:
+        if bias.dtype is not out.dtype:
+            raise RuntimeError(f"bias must have the dtype of input, {x.dtype}, but got {bias.dtype}; convert one")
         np.add(out, bias, out)
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 

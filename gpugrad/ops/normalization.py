@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..dtypes import LOW_PRECISION, as_dtype, finfo
+from ..dtypes import FLOATS, LOW_PRECISION, as_dtype, finfo
 from ..op import op
 from . import normalization_numpy
 from .cast import cast
-from .elementwise import widen
+from .elementwise import not_implemented, widen
 from .reduce import sum_over
 from .unary import rsqrt
 
@@ -95,6 +95,12 @@ def _recorded_gradients(g: Any, x: Any, weight: Any, dims: Dims, eps: float) -> 
 _normalize.defvjp(_normalize_rule)
 
 
+def _check_floating(name: str, input: Any) -> None:
+    """NotImplementedError for integers and bools."""
+    if _dtype(input) not in FLOATS:
+        raise not_implemented(name, _dtype(input))
+
+
 def _as_shape(x: Any, shape: Any) -> Any:
     """`x` reshaped so that it broadcasts; None stays."""
     return x if x is None or tuple(x.shape) == tuple(shape) else x.reshape(shape)
@@ -131,9 +137,10 @@ def layer_norm(
 ) -> Any:
     """Normalize over the last dimensions, whose sizes are `normalized_shape`; `weight` and `bias` have that shape.
 
-    RuntimeError if the shapes do not fit.
+    RuntimeError if the shapes do not fit, NotImplementedError for integers.
     """
     dims = _check_normalized_shape(input, normalized_shape, weight=weight, bias=bias)
+    _check_floating("layer_norm", input)
     return _normalize(input, *moments(input, dims=dims), weight, bias, dims=dims, eps=eps)
 
 
@@ -169,6 +176,7 @@ def rms_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, ep
     not fit.
     """
     dims = _check_normalized_shape(input, normalized_shape, weight=weight)
+    _check_floating("rms_norm", input)
     if eps is None:
         dtype = as_dtype(_dtype(input))
         eps = finfo(dtype if dtype.numpy not in LOW_PRECISION else as_dtype(_FLOAT32)).eps
@@ -194,6 +202,7 @@ def batch_norm(
     ValueError if the shapes do not fit, if training has one value per channel, if there are no statistics to use.
     """
     channels, columns = _check_channels(input, running_mean, running_var, weight, bias)
+    _check_floating("batch_norm", input)
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
@@ -247,6 +256,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
+    _check_floating("group_norm", input)
     per_group, spatial = channels // num_groups, tuple(input.shape[2:])
     grouped = input.reshape((input.shape[0], num_groups, per_group, *spatial))
     columns = (num_groups, per_group) + (1,) * len(spatial)
@@ -273,6 +283,7 @@ def instance_norm(
     _, columns = _check_channels(input, running_mean, running_var, weight, bias)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    _check_floating("instance_norm", input)
     count = prod(input.shape[2:])
     if count == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {tuple(input.shape)}")

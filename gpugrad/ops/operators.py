@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import Tensor
+from ..dtypes import FLOATS
 from ..inplace import update
 from .arithmetic import abs, floor_divide, mul, neg, positive, raw_add, raw_div, raw_sub, remainder
 from .compare import (
@@ -49,6 +50,12 @@ def _or_foreign(function: Callable[..., Any]) -> Callable[..., Any]:
     return compare
 
 
+def _invert(x: Tensor) -> Tensor:
+    if x._array.dtype in FLOATS:
+        raise TypeError(f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, got {x.dtype}")
+    return bitwise_not(x)
+
+
 _ARITHMETIC = {
     "add": raw_add,
     "sub": raw_sub,
@@ -73,7 +80,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "__neg__": neg,
     "__pos__": positive,
     "__abs__": abs,
-    "__invert__": bitwise_not,
+    "__invert__": _invert,
     "__eq__": _or_foreign(eq),
     "__ne__": _or_foreign(ne),
     "__lt__": lt,

@@ -107,7 +107,8 @@ def index_add(
     """A copy of `input` with `alpha * source` added to the slices `index` along `dim`, as often as each is named."""
     x, dim = _as_vectors(input, dim, index, "index_add_")
     source = _check_source(x, source, dim, index, "index_add_", RuntimeError)
-    places = _slice_places(index, dim, x._array.shape[dim], RuntimeError, _BOUNDS)
+    wrong = IndexError if input._array.ndim < 2 else RuntimeError  # as in PyTorch
+    places = _slice_places(index, dim, x._array.shape[dim], wrong, f"index_add_(): {_BOUNDS}")
     result = add_at_places(x, source if alpha == 1 else source * alpha, places, dims=(dim,))
     result = result if input._array.ndim else reshape(result, ())
     return result if out is None else into(out, result, "index_add")
@@ -177,10 +178,18 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return _masked_fill(input, _scalar_tensor(input, value, "masked_fill_"), mask)
 
 
+def _common_shape(name: str, *tensors: Tensor) -> tuple[int, ...]:
+    """What the shapes broadcast to; RuntimeError of the op `name` if they do not."""
+    try:
+        return broadcast_shapes(*(x.shape for x in tensors))
+    except RuntimeError as error:
+        raise RuntimeError(f"{name}(): {error}") from None
+
+
 def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements of `input` where `mask` is True, in order, as a vector; broadcast."""
     _check_mask(mask, "masked_select: expected BoolTensor for mask")
-    shape = broadcast_shapes(input.shape, mask.shape)
+    shape = _common_shape("masked_select", input, mask)
     result = reshape(read_mask(expand(input, shape), expand(mask, shape)), (-1,))
     return result if out is None else into(out, result, "masked_select")
 
@@ -193,7 +202,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"masked_scatter: expected self and source to have same dtypes but got {as_dtype(input._array.dtype)} and "
             f"{as_dtype(source._array.dtype)}"
         )
-    shape = broadcast_shapes(input.shape, mask.shape)
+    shape = _common_shape("masked_scatter", input, mask)
     places = np.stack(np.broadcast_to(mask._array, shape).reshape(-1).nonzero())
     if source._array.size < places.size:
         raise RuntimeError(

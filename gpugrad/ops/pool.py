@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import FLOATS
 from ..op import op
 from . import pool_numpy
+from .elementwise import not_implemented
 from .spatial import batched, per_dim
 
 __all__ = [
@@ -171,6 +173,8 @@ def _adaptive_max_function(dims: int) -> Any:
 
     def adaptive_max_pool(input: Any, output_size: Any, return_indices: bool = False) -> Any:
         output = _adaptive_sizes(input, output_size, dims)
+        if input.dtype.numpy not in FLOATS:
+            raise not_implemented(name, input.dtype.numpy)
 
         def pooled(x: Any) -> Any:
             values, indices = _adaptive_max_pool(x, output=output)
@@ -329,6 +333,8 @@ def _adaptive_avg_function(dims: int) -> Any:
 
     def adaptive_avg_pool(input: Any, output_size: Any) -> Any:
         output = _adaptive_sizes(input, output_size, dims)
+        if input.dtype.numpy not in FLOATS:
+            raise not_implemented(name, input.dtype.numpy)
         return batched(lambda x: _adaptive_avg_pool(x, output=output), input, dims, name)
 
     adaptive_avg_pool.__doc__ = f"""The mean of each of `output_size` bins over the last {dims} dimensions.

@@ -10,6 +10,7 @@ import numpy as np
 from .. import random_cpu as draw
 from .. import random_sampling as sampling
 from ..core import Tensor, mark_written, wrap
+from ..device import as_device
 from ..dtypes import FLOATS, as_dtype, get_default_dtype, int64
 from ..inplace import check_writable, into
 from ..op import op
@@ -59,7 +60,9 @@ def dropout_mask(x: Any, *, p: float, generator: Any) -> Any:
     return keep
 
 
-def _fresh(size: Any, dtype: Any, name: str) -> np.ndarray:
+def _fresh(size: Any, dtype: Any, device: Any, name: str) -> np.ndarray:
+    """An array to fill. All is checked before anything is drawn."""
+    as_device(device)
     shape = as_size(size)
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
@@ -78,7 +81,7 @@ def rand(
     pin_memory: bool = False,
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    array = draw.uniform_(_fresh(size, dtype, "rand"), generator=engine_of(generator))
+    array = draw.uniform_(_fresh(size, dtype, device, "rand"), generator=engine_of(generator))
     made = make(array, device, requires_grad)
     return made if out is None else into(out, made, "rand")
 
@@ -94,7 +97,7 @@ def randn(
     pin_memory: bool = False,
 ) -> Tensor:
     """Standard normal numbers."""
-    array = draw.normal_(_fresh(size, dtype, "randn"), generator=engine_of(generator))
+    array = draw.normal_(_fresh(size, dtype, device, "randn"), generator=engine_of(generator))
     made = make(array, device, requires_grad)
     return made if out is None else into(out, made, "randn")
 
@@ -114,7 +117,9 @@ def randint(
     """Integers from `low` (0 if left out) to below `high`: `randint(high, size)` or `randint(low, high, size)`."""
     if size is None:
         low, high, size = 0, low, high
-    array = _fresh((size,) if isinstance(size, int) else tuple(size), int64 if dtype is None else dtype, "randint")
+    array = _fresh(
+        (size,) if isinstance(size, int) else tuple(size), int64 if dtype is None else dtype, device, "randint"
+    )
     draw.random_(array, operator.index(low), operator.index(high), generator=engine_of(generator))
     made = make(array, device, requires_grad)
     return made if out is None else into(out, made, "randint")
@@ -133,11 +138,13 @@ def randperm(
 ) -> Tensor:
     """The integers below `n` in random order."""
     wanted = (int64 if dtype is None else as_dtype(dtype)).numpy
+    as_device(device)
     made = make(sampling.randperm(n, wanted, generator=engine_of(generator)), device, requires_grad)
     return made if out is None else into(out, made, "randperm")
 
 
-def _like(input: Tensor, dtype: Any) -> np.ndarray:
+def _like(input: Tensor, dtype: Any, device: Any) -> np.ndarray:
+    as_device(device)
     return np.empty_like(input._array, dtype=None if dtype is None else as_dtype(dtype).numpy)
 
 
@@ -145,14 +152,14 @@ def rand_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
     """Uniform numbers in the shape and dtype of `input`."""
-    return make(draw.uniform_(_like(input, dtype), generator=engine_of(generator)), device, requires_grad)
+    return make(draw.uniform_(_like(input, dtype, device), generator=engine_of(generator)), device, requires_grad)
 
 
 def randn_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
     """Normal numbers in the shape and dtype of `input`."""
-    return make(draw.normal_(_like(input, dtype), generator=engine_of(generator)), device, requires_grad)
+    return make(draw.normal_(_like(input, dtype, device), generator=engine_of(generator)), device, requires_grad)
 
 
 def randint_like(
@@ -167,14 +174,18 @@ def randint_like(
 ) -> Tensor:
     """Integers in the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)
-    return make(draw.random_(_like(input, dtype), low, high, generator=engine_of(generator)), device, requires_grad)
+    return make(
+        draw.random_(_like(input, dtype, device), low, high, generator=engine_of(generator)), device, requires_grad
+    )
 
 
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
     """1 with the probability that `input` (or `p`, for all) says, else 0."""
     probabilities = input._array if p is None else p
     if p is None and input._array.dtype not in FLOATS:
-        raise RuntimeError(f"bernoulli(): expected probabilities of a floating dtype, got {input.dtype}")
+        raise NotImplementedError(
+            f"bernoulli(): expected probabilities of a floating dtype, got {input.dtype}; give p, or convert with .float()"
+        )
     made = wrap(draw.bernoulli_(np.empty_like(input._array), probabilities, generator=engine_of(generator)))
     return made if out is None else into(out, made, "bernoulli")
 
@@ -205,7 +216,7 @@ def normal(
 ) -> Tensor:
     """Normal numbers of the given means and deviations: tensors, or numbers with a `size`."""
     if size is not None:
-        array = _fresh(tuple(size), dtype, "normal")
+        array = _fresh(tuple(size), dtype, device, "normal")
         made = make(draw.normal_(array, mean, std, generator=engine_of(generator)), device, requires_grad)
     else:
         given = [x._array if isinstance(x, Tensor) else x for x in (mean, std)]

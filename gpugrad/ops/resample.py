@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import LOW_PRECISION
+from ..dtypes import FLOATS, LOW_PRECISION
 from ..op import op
+from .elementwise import not_implemented
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .shape import permute, reshape
 
@@ -163,6 +164,8 @@ def interpolate(
             sources = _nearest_sources(old, new, scale, exact=mode == "nearest-exact")
             input = _pick(input, sources=sources, axis=axis)
         return input
+    if input.dtype.numpy not in FLOATS:
+        raise not_implemented(f"interpolate(mode={mode!r})", input.dtype.numpy)
     dims, matrix = _MATRICES.get(mode, (0, _linear_matrix))
     if dims != len(sizes):
         raise NotImplementedError(
