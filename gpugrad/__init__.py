@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math as _math
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from . import ops  # first: the methods of Tensor name it
@@ -36,8 +37,13 @@ from .lazy_names import NAMES as _NAMES
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .ops import *
 from .ops.operators import OPERATORS as _OPERATORS
-from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .size import Size as Size
+
+if _TYPE_CHECKING:  # loaded when they are first asked for: see `lazy_names`
+    from . import autograd
+    from .expr import elementwise
+    from .printing import set_printoptions
+    from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64

@@ -10,6 +10,7 @@ _BY_MODULE = {
     "anomaly": "is_anomaly_enabled",
     "expr": "elementwise",
     "printing": "set_printoptions",
+    "random": "Generator default_generator get_rng_state initial_seed manual_seed seed set_rng_state",
     "settings": """
         are_deterministic_algorithms_enabled get_deterministic_debug_mode get_float32_matmul_precision
         is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode set_float32_matmul_precision

@@ -13,6 +13,7 @@ from typing import Any
 from . import ops
 from .core import Tensor
 from .inplace import update
+from .ops import dropout as _dropout
 from .ops import lookup as _lookup
 from .ops import loss as _loss
 from .random import Generator
@@ -32,17 +33,17 @@ def _reduction(number: int) -> str:
 
 def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """`nn.functional.alpha_dropout`."""
-    return ops.alpha_dropout(input, p, train)
+    return _dropout.alpha_dropout(input, p, train)
 
 
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """`nn.functional.dropout`."""
-    return ops.dropout(input, p, train)
+    return _dropout.dropout(input, p, train)
 
 
 def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """`nn.functional.feature_alpha_dropout`."""
-    return ops.feature_alpha_dropout(input, p, train)
+    return _dropout.feature_alpha_dropout(input, p, train)
 
 
 def embedding(
@@ -189,17 +190,17 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 def dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """`dropout` that writes its result into `input`."""
-    return ops.dropout(input, p, train, inplace=True)
+    return _dropout.dropout(input, p, train, inplace=True)
 
 
 def alpha_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """`alpha_dropout` that writes its result into `input`."""
-    return ops.alpha_dropout(input, p, train, inplace=True)
+    return _dropout.alpha_dropout(input, p, train, inplace=True)
 
 
 def feature_alpha_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """`feature_alpha_dropout` that writes its result into `input`."""
-    return ops.feature_alpha_dropout(input, p, train, inplace=True)
+    return _dropout.feature_alpha_dropout(input, p, train, inplace=True)
 
 
 def rrelu_(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Tensor:

@@ -1,23 +1,21 @@
-"""The ops, one file per family."""
+"""The ops, one file per family.
+
+Families that only `nn.functional` has are not here: it imports them from their own files.
+"""
 
 import typing
 
 from .arithmetic import *
 from .compare import *
 from .create import *
-from .cross_entropy import *
-from .dropout import *
 from .einsum import *
-from .embedding import *
 from .extrema import *
 from .gather import *
 from .index import *
 from .join import *
 from .matmul import *
 from .names import ELSEWHERE, LATER
-from .pad import *
 from .power import *
-from .random import *
 from .reduce import *
 from .reduce_extrema import *
 from .shape import *
@@ -44,6 +42,7 @@ if typing.TYPE_CHECKING:
     from .order import *
     from .places import *
     from .pool import *
+    from .random import *
     from .rearrange import *
     from .recurrent import *
     from .resample import *

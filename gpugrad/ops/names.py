@@ -33,6 +33,7 @@ _FAMILIES = {
         max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices
         max_unpool1d max_unpool2d max_unpool3d
     """,
+    "random": "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm",
     "rearrange": """
         block_diag cartesian_prod clone combinations flip fliplr flipud meshgrid repeat_interleave roll rot90
         tile tril tril_indices triu triu_indices
@@ -51,18 +52,16 @@ _FAMILIES = {
 # arguments (the last one: see `gpugrad/toplevel.py`).
 _ELSEWHERE = """
 adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d avg_pool2d avg_pool3d
-binary_cross_entropy cross_entropy dropout1d dropout2d dropout3d elu fold gaussian_nll_loss gelu glu hardsigmoid
-hardswish hardtanh huber_loss interpolate l1_loss leaky_relu linear logsigmoid lp_pool1d lp_pool2d
-max_pool2d_with_indices max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d mish mse_loss
-multi_margin_loss multilabel_soft_margin_loss nll_loss normalize one_hot pad relu6 scaled_dot_product_attention silu
-smooth_l1_loss soft_margin_loss softmin softplus softshrink softsign tanhshrink triplet_margin_with_distance_loss
-unfold upsample upsample_bilinear upsample_nearest
+binary_cross_entropy elu fold gaussian_nll_loss gelu glu hardsigmoid hardswish hardtanh huber_loss interpolate l1_loss
+leaky_relu linear logsigmoid lp_pool1d lp_pool2d max_pool2d_with_indices max_pool3d_with_indices max_unpool1d
+max_unpool2d max_unpool3d mish mse_loss multi_margin_loss multilabel_soft_margin_loss normalize relu6
+scaled_dot_product_attention silu smooth_l1_loss soft_margin_loss softmin softplus softshrink softsign tanhshrink
+triplet_margin_with_distance_loss unfold upsample upsample_bilinear upsample_nearest
 
 entr erfcx i0e i1 i1e log_ndtr multigammaln ndtr ndtri view_as xlog1py zeta
 
-alpha_dropout batch_norm binary_cross_entropy_with_logits cosine_embedding_loss dropout embedding
-feature_alpha_dropout group_norm hinge_embedding_loss instance_norm kl_div layer_norm margin_ranking_loss
-poisson_nll_loss rrelu triplet_margin_loss
+batch_norm binary_cross_entropy_with_logits cosine_embedding_loss group_norm hinge_embedding_loss instance_norm kl_div
+layer_norm margin_ranking_loss poisson_nll_loss rrelu triplet_margin_loss
 """
 
 LATER = {name: family for family, names in _FAMILIES.items() for name in names.split()}
