@@ -240,7 +240,7 @@ def _call_source(op: Op) -> str:
     records = bool(op.rules or op.joint)
     if op.outputs > 1:
         return "\n".join([*lines, *_several_outputs(op, records)])
-    lines += _new_tensor("t", "result")
+    lines += _new_tensor("t", "result")[op.moves :]  # the first line says of what type the result is
     if op.view:
         lines += [
             f"    t._base = {op.names[0]}",

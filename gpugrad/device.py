@@ -73,9 +73,11 @@ _default_stack: list[Device] = [CPU]
 
 
 class ArrayType:
-    """What gpugrad must know of one array type. `implement`: op -> function on arrays of this type."""
+    """What gpugrad must know of one array type. `implement`: op -> function on arrays of this type; `full`: shape,
+    value (None: uninitialised) and dtype -> array.
+    """
 
-    __slots__ = ("device_of", "from_numpy", "implement", "to_numpy")
+    __slots__ = ("device_of", "from_numpy", "full", "implement", "to_numpy")
 
     def __init__(
         self,
@@ -83,14 +85,35 @@ class ArrayType:
         implement: Callable[[Any], Callable[..., Any]],
         from_numpy: Callable[[np.ndarray], Any],
         to_numpy: Callable[[Any], np.ndarray],
+        full: Callable[[Any, Any, Any], Any] | None = None,
     ) -> None:
         self.device_of = device_of
         self.implement = implement
         self.from_numpy = from_numpy
         self.to_numpy = to_numpy
+        self.full = full if full is not None else lambda shape, value, dtype: from_numpy(_full(shape, value, dtype))
 
 
 ARRAY_TYPES: dict[type, ArrayType] = {}
+
+
+_DEVICES: dict[str, type] = {"cpu": np.ndarray}  # device type -> its array type
+
+
+def _full(shape: Any, value: Any, dtype: Any) -> np.ndarray:
+    if value is None:
+        return np.empty(shape, dtype)
+    return np.zeros(shape, dtype) if value == 0 else np.full(shape, value, dtype)
+
+
+def register_device(name: str, kind: type) -> None:
+    """Say which array type serves a type of device."""
+    _DEVICES[name] = kind
+
+
+def arrays_on(device: Device) -> ArrayType:
+    """The array type of a device that `as_device` has found usable."""
+    return ARRAY_TYPES[_DEVICES[device.type]]
 
 
 def register_array_type(kind: type, array_type: ArrayType) -> None:
@@ -128,12 +151,19 @@ def as_device(d: Any) -> Device:
     """`d` as a usable Device; None is the default device. RuntimeError when the device is not there."""
     found = _default_stack[-1] if d is None else d if isinstance(d, Device) else Device(d)
     if found.type == "cuda":
-        raise RuntimeError(
-            f"device {str(found)!r} was asked for, but gpugrad's CUDA device is not available here: it needs an NVIDIA "
-            'GPU with its driver and CuPy (pip install "gpugrad[cuda13]"). Use device="cpu", or ask '
-            "gpugrad.cuda.is_available() first."
-        )
+        from .cuda.backend import require
+
+        require(found.index)
     return found
+
+
+def same_device(a: Device, b: Device) -> bool:
+    """Whether two usable devices are one: `cuda` is the current CUDA device."""
+    if a.type != b.type or a.type == "cpu" or a.index == b.index:
+        return a.type == b.type
+    from .cuda import current_device
+
+    return (current_device() if a.index is None else a.index) == (current_device() if b.index is None else b.index)
 
 
 def get_default_device() -> Device:

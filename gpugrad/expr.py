@@ -30,13 +30,16 @@ _interned: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
 class Expr:
     """A number not yet known: a symbol, or an elementwise op of expressions and constants."""
 
-    __slots__ = ("__weakref__", "args", "key", "name", "op", "order")
+    __slots__ = ("__weakref__", "args", "key", "name", "op", "order", "params")
 
-    def __init__(self, key: Any, op: Op | None, args: tuple[Any, ...], name: str = "") -> None:
+    def __init__(
+        self, key: Any, op: Op | None, args: tuple[Any, ...], name: str = "", params: dict[str, Any] | None = None
+    ) -> None:
         self.key = key
         self.op = op
         self.args = args
         self.name = name
+        self.params = params or {}
         self.order = next(_counter)  # an expression comes after its arguments
 
     def __bool__(self) -> bool:
@@ -71,10 +74,11 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     simpler = _simplify(op, args)
     if simpler is not None:
         return simpler
-    key = (op.name, tuple(("expr", id(a)) if isinstance(a, Expr) else (type(a), a) for a in args))
+    parts = tuple(("expr", id(a)) if isinstance(a, Expr) else (type(a), a) for a in args)
+    key = (op.name, parts, tuple(params.items()))
     found = _interned.get(key)
     if found is None:
-        found = _interned[key] = Expr(key, op, args)
+        found = _interned[key] = Expr(key, op, args, params={**op.params, **params})
     return found
 
 
@@ -100,7 +104,7 @@ def trace(op: Op, params: dict[str, Any]) -> tuple[list[Expr], Any]:
     return symbols, out
 
 
-def _reachable(out: Any) -> list[Expr]:
+def reachable(out: Any) -> list[Expr]:
     """All expressions `out` is made of, arguments before what uses them."""
     stack, seen = [out] if isinstance(out, Expr) else [], {}
     while stack:
@@ -114,7 +118,7 @@ def _reachable(out: Any) -> list[Expr]:
 def differentiate(out: Any, symbols: list[Expr], g: Expr) -> list[Any]:
     """The gradients of `out`, weighted by `g`, with respect to each symbol; 0.0 where it does not depend on it."""
     cotangents: dict[int, Any] = {id(out): g}
-    for e in reversed(_reachable(out)):
+    for e in reversed(reachable(out)):
         weight = cotangents.get(id(e))
         if weight is None or e.op is None:
             continue
@@ -123,7 +127,8 @@ def differentiate(out: Any, symbols: list[Expr], g: Expr) -> list[Any]:
             if rule is None or not isinstance(x, Expr):
                 continue
             values = {"g": weight, "out": e, **dict(zip(e.op.inputs, e.args))}
-            part = rule(*(values[n] for n in rule_names(rule)[0]))
+            positional, keywords = rule_names(rule)
+            part = rule(*(values[n] for n in positional), **{n: e.params[n] for n in keywords})
             if part is not None:
                 have = cotangents.get(id(x))
                 cotangents[id(x)] = part if have is None else have + part
@@ -135,10 +140,11 @@ def as_function(out: Any, names: list[str], arguments: list[Expr]) -> Callable[.
     scope: dict[str, Any] = {}
     known = {id(a): n for a, n in zip(arguments, names)}
     lines = [f"def formula({', '.join(names)}):"]
-    for i, e in enumerate(_reachable(out)):
+    for i, e in enumerate(reachable(out)):
         if e.op is None:
             continue
-        given = ", ".join(known[id(a)] if isinstance(a, Expr) else repr(a) for a in e.args)
+        parts = [known[id(a)] if isinstance(a, Expr) else repr(a) for a in e.args]
+        given = ", ".join([*parts, *(f"{name}={value!r}" for name, value in e.params.items())])
         scope[f"op_{e.op.name}"] = e.op.function
         known[id(e)] = f"t{i}"
         lines.append(f"    t{i} = op_{e.op.name}({given})")

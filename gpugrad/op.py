@@ -76,6 +76,7 @@ class Op:
         cuda: str | None = None,
         out: bool | None = None,
         writes: str | None = None,
+        moves: bool = False,
         check: Callable[..., None] | None = None,
     ) -> None:
         """`names`: argument names users see, if not the body's. `promotes`: inputs brought to a common dtype (True:
@@ -83,6 +84,7 @@ class Op:
         the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
         if it is a leaf of formulas ("expf({0})"), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
         do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
+        `moves`: the result may be of another array type, on another device.
         `check`: sees inputs before they are promoted, or after the body failed, and raises if they are refused.
         """
         self.body = body
@@ -98,7 +100,9 @@ class Op:
         self.cuda = cuda
         self.takes_out = self.formula if out is None else out
         self.writes = writes
+        self.moves = moves
         self.check = check
+        self.launcher: Callable[..., Any] | None = None
         self.rules: dict[str, Callable[..., Any]] = {}
         self.joint: Callable[..., Any] | None = None
         self.impls = Impls(self)
@@ -297,8 +301,7 @@ def general(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         for kind in kinds:
             if kind in ARRAY_TYPES:
                 return op.impls[kind](*args, **params)
-    args = tuple(_as_input(op, i, a) for i, a in enumerate(args))
-    _check_one_device(op, args)
+    args = _on_one_device(op, tuple(_as_input(op, i, a) for i, a in enumerate(args)))
     if op.check is not None:
         op.check(*args)
     if op.promotes:
@@ -324,21 +327,25 @@ def _as_input(op: Op, index: int, x: Any) -> Any:
     raise TypeError(f"{op.name}(): argument '{name}' (position {index + 1}) must be Tensor, not {type(x).__name__}")
 
 
-def _check_one_device(op: Op, args: tuple[Any, ...]) -> None:
-    found: Tensor | None = None
-    for x in args:
-        if not isinstance(x, Tensor):
-            continue
-        if found is None:
-            found = x
-        elif type(x._array) is not type(found._array):
-            raise RuntimeError(
-                f"Expected all tensors to be on the same device, but found at least two devices, "
-                f"{array_device(found._array)} and {array_device(x._array)}! (when checking arguments for "
-                f"{op.name}(); move one with .to(device))"
-            )
-    if found is None:
+def _on_one_device(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """`args` with 0-d CPU tensors moved to where the others are; RuntimeError if these are on several devices."""
+    tensors = [x for x in args if isinstance(x, Tensor)]
+    if not tensors:
         raise TypeError(f"{op.name}(): expected a Tensor among the arguments, got {[type(a).__name__ for a in args]}")
+    kinds = {type(x._array) for x in tensors}
+    if len(kinds) == 1:
+        return args
+    kinds = {type(x._array) for x in tensors if x._array.ndim or type(x._array) is not np.ndarray}
+    devices = {str(array_device(x._array)): array_device(x._array) for x in tensors if type(x._array) in kinds}
+    if len(devices) > 1:
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but found at least two devices, {' and '.join(devices)}! "
+            f"(when checking arguments for {op.name}(); move one with .to(device))"
+        )
+    from .ops.transfer import move
+
+    (device,) = devices.values()
+    return tuple(move(x, device) if isinstance(x, Tensor) else x for x in args)
 
 
 def promote(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, canonical, wrap
-from ..device import ARRAY_TYPES, array_device, as_device
+from ..device import ARRAY_TYPES, array_device, arrays_on, as_device, same_device
 from ..dtypes import (
     FLOATS,
     as_dtype,
@@ -26,6 +26,7 @@ from ..inplace import into
 from ..op import op
 from .cast import cast
 from .dims import as_size
+from .transfer import move
 
 __all__ = [
     "arange",
@@ -58,8 +59,8 @@ def make(array: np.ndarray, device: Any = None, requires_grad: bool = False) -> 
     """A leaf around a NumPy array of canonical dtype, moved to `device`; RuntimeError if integers are to have gradients."""
     if requires_grad and array.dtype not in FLOATS:
         raise RuntimeError("Only Tensors of floating point dtype can require gradients")
-    as_device(device)
-    return wrap(array, requires_grad)
+    where = as_device(device)
+    return wrap(array if where.type == "cpu" else arrays_on(where).from_numpy(array), requires_grad)
 
 
 def tensor(
@@ -116,8 +117,8 @@ def _holds_float64(data: Any) -> bool:
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor, sharing memory (and the tape) where nothing must be converted."""
     if isinstance(data, Tensor):
-        as_device(device)
-        return data if dtype is None else cast(data, as_dtype(dtype).numpy)
+        placed = data if device is None else move(data, as_device(device))
+        return placed if dtype is None else cast(placed, as_dtype(dtype).numpy)
     return make(to_array(data, dtype), device)
 
 
@@ -156,14 +157,14 @@ def _filled(
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     wanted = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    made = make(_fill_array(shape, value, wanted), device, requires_grad)
+    made = _make_full(shape, value, wanted, device, requires_grad)
     return made if out is None else into(out, made, name)
 
 
-def _fill_array(shape: tuple[int, ...], value: Any, wanted: Any) -> np.ndarray:
-    if value is None:
-        return np.empty(shape, wanted)
-    return np.zeros(shape, wanted) if value == 0 else np.full(shape, value, wanted)
+def _make_full(shape: Any, value: Any, wanted: Any, device: Any, requires_grad: bool) -> Tensor:
+    if requires_grad and wanted not in FLOATS:
+        raise RuntimeError("Only Tensors of floating point dtype can require gradients")
+    return wrap(arrays_on(as_device(device)).full(shape, value, wanted), requires_grad)
 
 
 def zeros(
@@ -236,8 +237,8 @@ def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: boo
     wanted = array.dtype if dtype is None else as_dtype(dtype).numpy
     if requires_grad and wanted not in FLOATS:
         raise RuntimeError("Only Tensors of floating point dtype can require gradients")
-    if device is not None and as_device(device) != array_device(array):
-        return make(_fill_array(array.shape, value, wanted), device, requires_grad)
+    if device is not None and not same_device(as_device(device), array_device(array)):
+        return _make_full(array.shape, value, wanted, device, requires_grad)
     made = _alike(input, value=value, dtype=wanted)
     made._requires_grad = requires_grad
     return made

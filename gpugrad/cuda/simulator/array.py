@@ -195,8 +195,8 @@ class ndarray(NDArrayOperatorsMixin):
 
     # Views
 
-    def _view(self, value: np.ndarray) -> Any:
-        made = object.__new__(type(self))
+    def _view(self, value: np.ndarray, kind: type | None = None) -> Any:
+        made: Any = object.__new__(type(self) if kind is None else kind)
         made._value, made._memory = value, self._memory
         made.base = self if self.base is None else self.base
         return made
@@ -241,8 +241,8 @@ class ndarray(NDArrayOperatorsMixin):
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
 
-    def view(self, dtype: Any = None) -> Any:
-        return self._view(self._value.view() if dtype is None else self._value.view(dtype))
+    def view(self, dtype: Any = None, type: type | None = None) -> Any:
+        return self._view(self._value.view() if dtype is None else self._value.view(dtype), type)
 
     def transpose(self, *axes: Any) -> Any:
         return self._view(self._value.transpose(*axes))

@@ -1,0 +1,152 @@
+"""`DeviceArray`: a CuPy array whose operators are gpugrad's ops, so that a rule's `g * y` reaches our kernels.
+
+To everyone else it is the CuPy array it inherits from. Bodies of ops that have no kernel run on it through NumPy's
+protocols, that is on CuPy; the few whose bodies CuPy cannot run are computed on the host and copied back, with a
+`HostFallbackWarning` the first time.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..device import ArrayType, Device, register_array_type, register_device
+from ..dtypes import BY_NUMPY
+from ..ops.operators import OPERATORS
+from . import backend, bounds
+from .errors import OutOfMemoryError
+
+cp = backend.cupy()
+_out_of_memory = getattr(cp.cuda, "memory", cp.cuda).OutOfMemoryError
+
+
+class HostFallbackWarning(UserWarning):
+    """An op ran on the host because CuPy cannot run its body: correct, and slow."""
+
+
+class DeviceArray(cp.ndarray):  # type: ignore[misc, name-defined]
+    """An array in device memory."""
+
+    __slots__ = ()
+
+
+for _name, _function in OPERATORS.items():
+    if not _name.startswith("__i") or _name == "__invert__":  # in place is CuPy's own
+        setattr(DeviceArray, _name, _function)
+DeviceArray.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+def empty(shape: Any, dtype: Any) -> DeviceArray:
+    """An uninitialised array. OutOfMemoryError, with the figures, if there is no room."""
+    try:
+        return DeviceArray(shape, dtype)
+    except _out_of_memory as error:
+        raise out_of_memory(error) from None
+
+
+def out_of_memory(error: Exception) -> OutOfMemoryError:
+    """PyTorch's error for CuPy's, with what is held and what is free."""
+    free, total = cp.cuda.runtime.memGetInfo()
+    held = cp.get_default_memory_pool().used_bytes()
+    return OutOfMemoryError(
+        f"CUDA out of memory: {error}. The device has {_mib(total)} in all, of which {_mib(free)} are free; arrays hold "
+        f"{_mib(held)}. Free some with del, use a smaller batch, or call gpugrad.cuda.empty_cache()."
+    )
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"
+
+
+def adopt(x: Any) -> Any:
+    """What a body returned, as DeviceArrays: tuples member by member, None as it is."""
+    if type(x) is DeviceArray or x is None:
+        return x
+    if isinstance(x, (tuple, list)):
+        return tuple(map(adopt, x))
+    array = (x if isinstance(x, cp.ndarray) else cp.asarray(x)).view(type=DeviceArray)
+    known = BY_NUMPY.get(array.dtype)
+    return array if known is None or array.dtype is known.numpy else array.astype(known.numpy).view(type=DeviceArray)
+
+
+def implement(op: Any) -> Callable[..., Any]:
+    """What runs when `op` is called with DeviceArrays: its kernel, else its body on CuPy, else its body on the host."""
+    launcher, body = op.launcher, op.body
+    if op.moves:
+        return body
+    if launcher is None and op.formula:
+        from .elementwise import formula_launcher
+
+        launcher = formula_launcher(op)
+
+    def run(*arrays: Any, **params: Any) -> Any:
+        try:
+            if launcher is not None:
+                out = launcher(*arrays, **params)
+                if out is not NotImplemented:
+                    return out
+            return _run_body(op, body, arrays, params)
+        except _out_of_memory as error:
+            raise out_of_memory(error) from None
+
+    return run
+
+
+def _run_body(op: Any, body: Any, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    if op.name not in _on_host:
+        try:
+            return adopt(body(*arrays, **params))
+        except (TypeError, AttributeError, NotImplementedError):
+            if op.writes is not None:
+                raise
+    out = body(*map(_host, arrays), **params)  # raises again what was the caller's fault
+    if op.name not in _on_host:
+        _on_host.add(op.name)
+        warnings.warn(
+            f"{op.name} has no CUDA kernel and CuPy cannot run its body: it is computed on the host",
+            HostFallbackWarning,
+            stacklevel=4,
+        )
+    return adopt(out)
+
+
+_on_host: set[str] = set()  # names of ops whose bodies only NumPy can run
+
+
+def _host(x: Any) -> Any:
+    return to_numpy(x) if isinstance(x, cp.ndarray) else tuple(map(_host, x)) if type(x) is tuple else x
+
+
+def from_numpy(array: np.ndarray) -> DeviceArray:
+    """A copy of a NumPy array on the current device."""
+    try:
+        return cp.asarray(array).view(type=DeviceArray)
+    except _out_of_memory as error:
+        raise out_of_memory(error) from None
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """A copy on the host. IndexError if a kernel met a bad index before."""
+    found = array.get()
+    bounds.check()
+    return found
+
+
+def full(shape: Any, value: Any, dtype: Any) -> DeviceArray:
+    """An array of one value, or uninitialised if it is None."""
+    made = empty(shape, dtype)
+    if value is not None and made.size:
+        made.fill(value)
+    return made
+
+
+def device_of(array: Any) -> Device:
+    """Where an array lies, as in `cuda:0`."""
+    return Device("cuda", int(array.device.id))
+
+
+register_array_type(DeviceArray, ArrayType(device_of, implement, from_numpy, to_numpy, full))
+register_device("cuda", DeviceArray)

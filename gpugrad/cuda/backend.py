@@ -1,0 +1,67 @@
+"""The CuPy that the CUDA device is made of: CuPy itself or, with GPUGRAD_SIMULATE=1, the simulator.
+
+Nothing here imports either before a device is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+from typing import Any
+
+_ready = False
+
+
+def simulated() -> bool:
+    """Whether GPUGRAD_SIMULATE asks for the simulator."""
+    return os.environ.get("GPUGRAD_SIMULATE", "0") not in ("", "0")
+
+
+@functools.cache
+def cupy() -> Any:
+    """The module. RuntimeError, saying what to install, without it."""
+    if simulated():
+        return importlib.import_module("gpugrad.cuda.simulator")
+    if importlib.util.find_spec("cupy") is None:
+        raise RuntimeError(
+            "gpugrad's CUDA device is not available: CuPy is not installed. Install gpugrad[cuda13] (or [cuda12], by the "
+            'driver), use device="cpu", or set GPUGRAD_SIMULATE=1 to run the kernels on the CPU.'
+        )
+    return importlib.import_module("cupy")
+
+
+@functools.cache
+def device_count() -> int:
+    """How many devices there are: 0 without CuPy, without a driver, without a device."""
+    if simulated():
+        return 1
+    if importlib.util.find_spec("cupy") is None:
+        return 0
+    module = cupy()
+    try:
+        return int(module.cuda.runtime.getDeviceCount())
+    except module.cuda.runtime.CUDARuntimeError:
+        return 0
+
+
+def require(index: int | None = None) -> None:
+    """Make the CUDA device ready for use, once. RuntimeError if there is none, or none of this index."""
+    global _ready
+    if not device_count():
+        cupy()  # says so if CuPy is what is missing
+        raise RuntimeError(
+            'gpugrad\'s CUDA device is not available: no NVIDIA GPU with its driver was found. Use device="cpu", set '
+            "GPUGRAD_SIMULATE=1 to run the kernels on the CPU, or ask gpugrad.cuda.is_available() first."
+        )
+    if index is not None and index >= device_count():
+        raise RuntimeError(
+            f"CUDA error: invalid device ordinal: cuda:{index} was asked for, and there are {device_count()} device(s)"
+        )
+    if not _ready:
+        importlib.import_module("gpugrad.cuda.launchers")
+        _ready = True
+
+
+__all__ = ["cupy", "device_count", "require", "simulated"]

@@ -1,0 +1,3 @@
+"""Enters the CUDA device and the launchers of all kernels; imported when a CUDA device is first asked for."""
+
+from . import array as array

@@ -1,0 +1,99 @@
+"""Kernels by name: sources from `kernels/`, compiled when first used, kept per device.
+
+    forward, backward = kernels("softmax.cu", "gpugrad::forward<float>", "gpugrad::backward<float>")
+    forward((blocks,), (threads,), (x, out, np.int64(rows)), shared_mem=0)
+
+Arguments are DeviceArrays, passed by address, and NumPy scalars of exactly the parameter's type.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import BY_NUMPY
+from . import backend
+
+Kernel = Callable[..., None]
+
+# By dtype name: what kernels call it
+CUDA_NAMES = {
+    "float32": "float",
+    "float64": "double",
+    "float16": "__half",
+    "bfloat16": "__nv_bfloat16",
+    "int64": "long long",
+    "int32": "int",
+    "int16": "short",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "bool": "bool",
+}
+
+
+def cuda_name(dtype: Any) -> str:
+    """The C++ type of a NumPy dtype."""
+    return CUDA_NAMES[BY_NUMPY[dtype].name]
+
+
+@functools.cache
+def folder() -> Path:
+    """Where the kernel sources lie: inside the package if it was installed, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return next(f for f in (package / "kernels", package.parent / "kernels") if (f / "common.cuh").is_file())
+
+
+def kernels(file: str, *names: str) -> list[Kernel]:
+    """Kernels of a file by name expression; those named together are compiled together."""
+    return _load(f'#line 1 "kernels/{file}"\n{(folder() / file).read_text()}', names, _device())
+
+
+def compiled(source: str, *names: str) -> list[Kernel]:
+    """Kernels of a source text, which may include files of `kernels/`."""
+    return _load(source, names, _device())
+
+
+def _device() -> int:
+    return int(backend.cupy().cuda.runtime.getDevice())
+
+
+@functools.cache
+def _load(source: str, names: tuple[str, ...], device: int) -> list[Kernel]:
+    cp = backend.cupy()
+    options = ("-std=c++17", f"-I{folder()}")
+    if not backend.simulated():
+        options += tuple(f"-I{p}" for p in _toolkit_includes())
+    module = cp.RawModule(code=source, options=options, name_expressions=names)
+    return [module.get_function(name).kernel for name in names]
+
+
+def _toolkit_includes() -> list[str]:
+    """Folders with cuda_fp16.h, which NVRTC does not bring: of an installed toolkit, or of NVIDIA's wheels."""
+    import os
+    import sys
+
+    found = [os.path.join(os.environ[v], "include") for v in ("CUDA_PATH", "CUDA_HOME") if v in os.environ]
+    found += ["/usr/local/cuda/include"]
+    for entry in sys.path:
+        found += [str(p) for p in Path(entry or ".").glob("nvidia/c*/include")]
+    return [p for p in found if os.path.isfile(os.path.join(p, "cuda_fp16.h"))][:1]
+
+
+@functools.cache
+def multiprocessors() -> int:
+    """How many streaming multiprocessors the current device has."""
+    return int(backend.cupy().cuda.runtime.getDeviceProperties(_device())["multiProcessorCount"])
+
+
+def blocks_for(count: int, each: int, per_multiprocessor: int = 8) -> tuple[int]:
+    """A one-dimensional grid for `count` items, `each` to a block and pass, of at most that many blocks at a time."""
+    return (max(1, min(-(-count // each), multiprocessors() * per_multiprocessor)),)
+
+
+def int64(value: int) -> np.int64:
+    """A size or stride as a kernel takes it."""
+    return np.int64(value)
