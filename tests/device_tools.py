@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,16 @@ def need(*tools: str) -> None:
     if os.environ.get("GPUGRAD_REQUIRE_PEERS") == "1":
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+def device_module() -> Any:
+    """CuPy where there is a GPU and GPUGRAD_SIMULATE is not 1, else the simulator; without either the test is skipped."""
+    if os.environ.get("GPUGRAD_SIMULATE") != "1" and importlib.util.find_spec("cupy") is not None:
+        cupy = importlib.import_module("cupy")
+        if cupy.cuda.is_available():
+            return cupy
+    need("g++", "clang++")
+    return importlib.import_module("gpugrad.cuda.simulator")
 
 
 def kernel_source(name: str) -> str:

@@ -11,11 +11,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from device_tools import KERNELS, kernel_source, need
+from device_tools import KERNELS, device_module, kernel_source, need
 
-need("g++", "clang++")
-
-import gpugrad.cuda.simulator as cupy  # noqa: E402
+cupy = device_module()
 
 TYPES: dict[str, Any] = {
     "float": np.float32,
@@ -42,7 +40,9 @@ def module(kind: str, log: str) -> Any:
     names = [f"gpugrad::softmax_{way}_long<{kind}, {log}>" for way in ("forward", "backward")]
     for way in ("forward", "backward"):
         names += [f"gpugrad::softmax_{way}<{kind}, {log}, {t}, {e}>" for t, e in shapes(way, kind)[:4] if t * e <= 4096]
-    return cupy.RawModule(code=kernel_source("softmax.cu"), options=(f"-I{KERNELS}",), name_expressions=names)
+    return cupy.RawModule(
+        code=kernel_source("softmax.cu"), options=("-std=c++17", f"-I{KERNELS}"), name_expressions=names
+    )
 
 
 def run(way: str, kind: str, log: str, inputs: list[Any], out: Any, long: bool = False) -> None:
@@ -85,6 +85,7 @@ def misaligned(value: np.ndarray, by: int) -> Any:
     return flat[by:].reshape(value.shape)
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("cols", [1, 31, 32, 33, 1023, 4097])
 def test_every_size_in_every_order(cols: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +102,7 @@ def test_every_size_in_every_order(cols: int, seed: int, monkeypatch: pytest.Mon
             assert_close(dx, expected_backward(dy, out.get(), log), scale=8 + cols**0.5 if log == "true" else 1)
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("offset", [1, 3])
 @pytest.mark.parametrize("cols", [1, 3, 7, 66, 1000])
 def test_rows_off_the_boundary(cols: int, offset: int) -> None:
@@ -114,6 +116,7 @@ def test_rows_off_the_boundary(cols: int, offset: int) -> None:
         assert_close(out, expected_forward(x, "false"))
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("long", [False, True])
 @pytest.mark.parametrize("log", ["false", "true"])
 def test_infinities_and_nan(log: str, long: bool) -> None:

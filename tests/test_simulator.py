@@ -16,7 +16,7 @@ from device_tools import need
 need("g++", "clang++")
 
 import gpugrad.cuda.simulator as cupy  # noqa: E402
-from gpugrad.cuda.simulator import build, counters  # noqa: E402
+from gpugrad.cuda.simulator import build, counters, settings  # noqa: E402
 
 KERNELS = cupy.RawModule(
     code=r"""#line 1 "collected.cu"
@@ -166,14 +166,14 @@ def test_arguments_of_every_type() -> None:
 def test_arguments_that_do_not_fit() -> None:
     scale, x = KERNELS.get_function("scale"), cupy.zeros(4, np.float32)
     with pytest.raises(
-        cupy.LaunchError, match="parameter 2 is an integer of 4 bytes, and was given int .int64., 8 bytes"
+        cupy.LaunchError, match=r"parameter 2 is an integer of 4 bytes, and was given int .int64., 8 bytes"
     ):
         scale((1,), (4,), (x, x, 4))
     with pytest.raises(cupy.LaunchError, match="parameter 1 is a pointer"):
         scale((1,), (4,), (x, 1.0, np.int32(4)))
     with pytest.raises(cupy.LaunchError, match="has 3 parameters, and was given 2"):
         scale((1,), (4,), (x, x))
-    with pytest.raises(TypeError, match="Unsupported type <class 'numpy.ndarray'>"):
+    with pytest.raises(TypeError, match=r"Unsupported type <class 'numpy.ndarray'>"):
         scale((1,), (4,), (x, np.zeros(4, np.float32), np.int32(4)))
     for grid, block in [((1,), (2048,)), ((0,), (4,)), ((1, 70000), (4,)), ((1,), (1, 1, 128))]:
         with pytest.raises(cupy.LaunchError, match="has 1 to"):
@@ -218,10 +218,14 @@ def test_device_variables_last_from_launch_to_launch() -> None:
 
 def test_without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUGRAD_SIMULATE_CHECK", "0")
+    monkeypatch.delenv("GPUGRAD_SIMULATE_SANITIZE", raising=False)
     out = cupy.empty(70, np.int32)
     KERNELS.get_function("votes")((1,), (70,), (out,))
     np.testing.assert_array_equal(out.get(), np.full(70, 35 + 3000))
     assert np.isnan(cupy.empty(3, np.float32).get()).all()  # poison, where nothing is tracked
+    sums = cupy.zeros(4, np.int32)
+    KERNELS.get_function("order")((1,), (4,), (cupy.empty(4, np.int32), sums))
+    assert sums.get().tolist() == [4, 0, 0, 0]
 
 
 # Sources
@@ -247,7 +251,7 @@ def test_an_error_in_an_included_file(tmp_path: Path) -> None:
 
 
 def test_kernels_are_found_by_name() -> None:
-    with pytest.raises(RuntimeError, match="no kernel 'nothing'; it has .*lanes, atomics.*name_expressions"):
+    with pytest.raises(RuntimeError, match=r"no kernel 'nothing'; it has .*lanes, atomics.*name_expressions"):
         KERNELS.get_function("nothing")
 
 
@@ -270,7 +274,7 @@ def test_options_define_macros() -> None:
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(RuntimeError, match="neither .* is there: install one .*apt install g"):
+    with pytest.raises(RuntimeError, match=r"neither .* is there: install one .*apt install g"):
         build.find_compiler.__wrapped__()
 
 
@@ -296,7 +300,7 @@ def test_no_implicit_copy_to_the_host() -> None:
             convert(x)
     with pytest.raises(TypeError, match=r"Implicit conversion to a NumPy array is not allowed. Please use `.get\(\)`"):
         np.asarray(x)
-    with pytest.raises(TypeError, match="Unsupported type <class 'numpy.ndarray'>"):
+    with pytest.raises(TypeError, match=r"Unsupported type <class 'numpy.ndarray'>"):
         x[...] = np.ones(3)
     assert counters == cupy.counters.__class__(launches=1)
 
@@ -374,6 +378,7 @@ def test_results_written_in_place() -> None:
     np.testing.assert_array_equal(x.get(), [1, 3, 5, 9, 11, 15])
 
 
+@pytest.mark.skipif(not settings.checked(), reason="the simulator's own checks are off")
 def test_uninitialised_elements_are_not_read() -> None:
     x = cupy.empty((3, 4), np.float32)
     x[:, 1:] = 1
@@ -450,7 +455,7 @@ def test_a_graph_repeats_what_was_captured() -> None:
         scale((1,), (4,), (x, by, np.int32(4)))
         y = np.add(x, 1)
         x -= 1
-        with pytest.raises(cupy.cuda.CUDARuntimeError, match="ndarray.get waits for the device"):
+        with pytest.raises(cupy.cuda.CUDARuntimeError, match=r"ndarray.get waits for the device"):
             x.get()
         graph = stream.end_capture()
     assert x.get().tolist() == [1, 1, 1, 1]  # nothing was done yet

@@ -63,7 +63,7 @@ class ndarray(NDArrayOperatorsMixin):
         memory = device_memory()
         self._memory = memory.allocate(size, f"an array of shape {shape} and {dtype}")
         offset = self._memory.offset
-        self._value = memory.bytes[offset : offset + size].view(dtype).reshape(shape, order=order)  # type: ignore[call-overload]
+        self._value = memory.bytes[offset : offset + size].view(dtype).reshape(shape, order=order)
 
     # What it is
 
@@ -258,7 +258,7 @@ class ndarray(NDArrayOperatorsMixin):
         return self._view(self._value.squeeze(axis))
 
     def ravel(self, order: str = "C") -> Any:
-        return np.ravel(self, order=order)  # type: ignore[arg-type]
+        return np.ravel(self, order=order)  # type: ignore[call-overload]
 
     def flatten(self, order: str = "C") -> Any:
         return self.ravel(order).copy()

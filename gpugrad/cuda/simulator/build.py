@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 INCLUDE, RUNTIME = HERE / "include", HERE / "runtime"
 # The checks that need no run-time library of a sanitizer: runtime/checks.cc defines what these make the compiler call.
 CHECK_FLAGS = (
-    "-Og",
+    *("-Og", "-DGPUGRAD_CHECKED"),
     "-fsanitize=thread,alignment,bounds,shift,signed-integer-overflow,integer-divide-by-zero",
 )
 PLAIN_FLAGS = ("-O2",)
@@ -47,12 +47,22 @@ class Compiler:
     version: str
     is_gcc: bool
 
-    def flags(self, checked: bool) -> tuple[str, ...]:
-        """What kernels are compiled with."""
-        if not checked:
-            return (*KERNEL_FLAGS, *PLAIN_FLAGS, *(["-fno-gnu-unique"] if self.is_gcc else []))
-        extra = ("-fno-gnu-unique", "--param", "tsan-instrument-func-entry-exit=0") if self.is_gcc else ()
-        return (*KERNEL_FLAGS, *CHECK_FLAGS, *extra)
+    def flags(self, mode: str) -> tuple[str, ...]:
+        """What kernels are compiled with; `mode` is "check", "plain", or names sanitizers."""
+        gcc = ("-fno-gnu-unique",) if self.is_gcc else ()
+        if mode == "plain":
+            return (*KERNEL_FLAGS, *gcc, *PLAIN_FLAGS)
+        if mode == "check":
+            no_calls = ("--param", "tsan-instrument-func-entry-exit=0") if self.is_gcc else ()
+            return (*KERNEL_FLAGS, *gcc, *CHECK_FLAGS, *no_calls)
+        return (*KERNEL_FLAGS, *gcc, *sanitizer_flags(mode))
+
+
+def sanitizer_flags(mode: str) -> tuple[str, ...]:
+    """The flags, for compiling and linking, of a mode that names sanitizers; none for another."""
+    if mode in ("plain", "check"):
+        return ()
+    return ("-Og", f"-fsanitize={mode}", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
 
 
 @functools.cache
@@ -109,17 +119,21 @@ def _run(compiler: Compiler, arguments: Sequence[str | Path]) -> subprocess.Comp
     return subprocess.run([compiler.path, *map(str, arguments)], capture_output=True, text=True, env=environment)
 
 
-def runtime_library() -> Path:
+def runtime_library(mode: str) -> Path:
     """The compiled scheduler and checks."""
     compiler = find_compiler()
-    folder = cache_folder() / ("runtime-" + _key(compiler.version, _own_sources()))
+    if "address" in mode and "asan" not in os.environ.get("LD_PRELOAD", ""):
+        raise RuntimeError(
+            "GPUGRAD_SIMULATE_SANITIZE=address needs the sanitizer's library in the process from its start: run it with "
+            f"LD_PRELOAD=$({compiler.path} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0"
+        )
+    flags = ("-std=c++17", "-O2", "-g1", "-fPIC", "-shared", *sanitizer_flags(mode))
+    folder = cache_folder() / ("runtime-" + _key(compiler.version, _own_sources(), *flags))
     if not folder.is_dir():
         cache_folder().mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=cache_folder()))
         sources = sorted(RUNTIME.glob("*.cc"))
-        done = _run(
-            compiler, ["-std=c++17", "-O2", "-g1", "-fPIC", "-shared", *sources, "-o", made / "libgpugrad_simulator.so"]
-        )
+        done = _run(compiler, [*flags, *sources, "-o", made / "libgpugrad_simulator.so"])
         if done.returncode:
             shutil.rmtree(made)
             raise RuntimeError(f"{compiler.path} does not compile the CUDA simulator itself:\n{done.stderr}")
@@ -151,18 +165,18 @@ class Built:
     shared_names: list[str]
 
 
-def build(code: str, options: Sequence[str], names: Sequence[str], checked: bool) -> Built:
+def build(code: str, options: Sequence[str], names: Sequence[str], mode: str) -> Built:
     """Compile a CUDA source. CompileException, naming file and line, when it does not."""
     compiler = find_compiler()
-    flags = (*compiler.flags(checked), *(o for o in options if o.startswith(("-D", "-U"))))
+    flags = (*compiler.flags(mode), *(o for o in options if o.startswith(("-D", "-U"))))
     folders = [Path(o[2:]) for o in options if o.startswith("-I")]
     code = replace_dynamic_shared(inline_includes(code, folders, "kernel.cu"))
     folder = cache_folder() / ("module-" + _key(compiler.version, _own_sources(), code, *flags, *names))
     if not folder.is_dir():
-        runtime = runtime_library()
+        runtime = runtime_library(mode)
         made = Path(tempfile.mkdtemp(dir=cache_folder()))
         try:
-            _compile(compiler, flags, code, names, made, runtime)
+            _compile(compiler, flags, code, names, made, runtime, sanitizer_flags(mode))
         except BaseException:
             shutil.rmtree(made)
             raise
@@ -173,7 +187,13 @@ def build(code: str, options: Sequence[str], names: Sequence[str], checked: bool
 
 
 def _compile(
-    compiler: Compiler, flags: tuple[str, ...], code: str, names: Sequence[str], folder: Path, runtime: Path
+    compiler: Compiler,
+    flags: tuple[str, ...],
+    code: str,
+    names: Sequence[str],
+    folder: Path,
+    runtime: Path,
+    link: tuple[str, ...],
 ) -> None:
     source, assembly = folder / "module.cu", folder / "module.s"
     source.write_text(code)
@@ -185,10 +205,11 @@ def _compile(
     done = _run(compiler, [*flags, *search, *header, "-S", "-x", "c++", source, "-o", assembly])
     if done.returncode:
         raise CompileException(_explain(done.stderr, code))
-    fenced, variables = fence_shared(assembly.read_text())
+    # The address sanitizer fences variables itself
+    fenced, variables = fence_shared(assembly.read_text(), move=not link)
     assembly.write_text(fenced)
     (folder / "shared.json").write_text(json.dumps(variables))
-    done = _run(compiler, ["-shared", assembly, runtime, "-o", folder / "module.so"])
+    done = _run(compiler, ["-shared", *link, assembly, runtime, "-o", folder / "module.so"])
     if done.returncode:
         raise CompileException(f"the kernel compiles, but does not link:\n{done.stderr}")
     assembly.unlink()

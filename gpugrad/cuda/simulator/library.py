@@ -6,6 +6,7 @@ import ctypes
 import functools
 from ctypes import POINTER, c_char, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void_p
 
+from . import settings
 from .build import runtime_library
 
 
@@ -23,9 +24,7 @@ class Fault(ctypes.Structure):
         ("pc", c_uint64),
         ("other_pc", c_uint64),
         ("line", c_int32),
-        ("other_line", c_int32),
         ("other_is_write", c_int32),
-        ("line_only", c_int32),
         ("file", c_char * 256),
         ("text", c_char * 512),
     ]
@@ -77,11 +76,13 @@ class Launch(ctypes.Structure):
 @functools.cache
 def runtime() -> ctypes.CDLL:
     """The runtime, compiled on first use. RuntimeError without a C++ compiler."""
-    library = ctypes.CDLL(str(runtime_library()))
+    mode = ",".join(settings.sanitizers()) or "plain"
+    library = ctypes.CDLL(str(runtime_library(mode)))
     library.gpugrad_arena_open.argtypes = [c_uint64]
     library.gpugrad_arena_open.restype = c_uint64
     library.gpugrad_arena_shadow.restype = c_uint64
     library.gpugrad_arena_release.argtypes = [c_uint64, c_uint64]
+    library.gpugrad_arena_fence.argtypes = [c_uint64, c_uint64, c_int]
     library.gpugrad_launch.argtypes = [POINTER(Launch), POINTER(Fault)]
     library.gpugrad_launch.restype = c_int
     return library

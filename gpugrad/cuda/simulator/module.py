@@ -37,6 +37,7 @@ class Module:
         self._names = [name for _, _, name in variables]
         self.ranges = (ctypes.c_uint64 * (2 * count))(*(edge for begin, end, _ in variables for edge in (begin, end)))
         self.kernels = {k.name.decode(): k for k in self._rows()}
+        self._functions: dict[str, Function] = {}
 
     def _rows(self) -> list[Kernel]:
         table = ctypes.cast(ctypes.addressof(Kernel.in_dll(self._library, "gpugrad_kernels")), ctypes.POINTER(Kernel))
@@ -44,6 +45,12 @@ class Module:
         while table[len(rows)].name is not None:
             rows.append(table[len(rows)])
         return rows
+
+    def function(self, name: str) -> Function:
+        """The kernel of that name; RuntimeError if there is none."""
+        if name not in self._functions:
+            self._functions[name] = Function(self, name)
+        return self._functions[name]
 
     def describe_shared(self, address: int) -> str:
         """Where a shared address lies, in words."""
@@ -100,6 +107,8 @@ def _pack(argument: Any, place: int, kernel: str, param: Param) -> Any:
 class Function:
     """A kernel of a module: called with grid, block and arguments."""
 
+    max_dynamic_shared_size_bytes = _STATIC_LIMIT
+
     def __init__(self, module: Module, name: str) -> None:
         found = module.kernels.get(name)
         if found is None:
@@ -127,9 +136,10 @@ class Function:
             raise LaunchError(
                 f"kernel {self.name}: it has {self._kernel.count} parameters, and was given {len(args)} arguments"
             )
-        if shared_mem > limit:
+        if shared_mem > self.max_dynamic_shared_size_bytes:
             raise LaunchError(
-                f"kernel {self.name}: {shared_mem} bytes of dynamic shared memory are more than {limit}; set "
+                f"kernel {self.name}: {shared_mem} bytes of dynamic shared memory are more than "
+                f"{self.max_dynamic_shared_size_bytes}; set "
                 "max_dynamic_shared_size_bytes of the kernel first (227 KiB at most on sm_90)"
             )
         packed = [_pack(a, i, self.name, self._kernel.params[i]) for i, a in enumerate(args)]
@@ -166,8 +176,8 @@ def _three(sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _load(code: str, options: tuple[str, ...], names: tuple[str, ...], checked: bool) -> Module:
-    return Module(build(code, options, names, checked))
+def _load(code: str, options: tuple[str, ...], names: tuple[str, ...], mode: str) -> Module:
+    return Module(build(code, options, names, mode))
 
 
 class RawModule:
@@ -191,7 +201,7 @@ class RawModule:
 
     @property
     def module(self) -> Module:
-        return _load(self.code, self.options, self.name_expressions, settings.checked())
+        return _load(self.code, self.options, self.name_expressions, settings.mode())
 
     def compile(self, log_stream: Any = None) -> None:
         """Compile now."""
@@ -210,14 +220,22 @@ class RawKernel:
 
     def __init__(self, code: str, name: str, options: Sequence[str] = (), **ignored: Any) -> None:
         self.code, self.name, self.options = code, name, tuple(options)
-        self.max_dynamic_shared_size_bytes = _STATIC_LIMIT
         self._module = RawModule(code=code, options=options)
 
     @property
     def kernel(self) -> Function:
-        return Function(self._module.module, self.name)
+        return self._module.module.function(self.name)
+
+    @property
+    def max_dynamic_shared_size_bytes(self) -> int:
+        """How much dynamic shared memory a launch may ask for; up to 227 KiB can be set."""
+        return self.kernel.max_dynamic_shared_size_bytes
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, size: int) -> None:
+        self.kernel.max_dynamic_shared_size_bytes = size
 
     def __call__(
         self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], *, shared_mem: int = 0
     ) -> None:
-        self.kernel.launch(grid, block, args, shared_mem, self.max_dynamic_shared_size_bytes)
+        self.kernel(grid, block, args, shared_mem)

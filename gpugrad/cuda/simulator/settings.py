@@ -18,9 +18,23 @@ def seed() -> int:
     return _integer("GPUGRAD_SIMULATE_SEED", 0)
 
 
+def sanitizers() -> tuple[str, ...]:
+    """GPUGRAD_SIMULATE_SANITIZE: sanitizers of the C++ compiler, instead of the simulator's own checks."""
+    named = tuple(filter(None, os.environ.get("GPUGRAD_SIMULATE_SANITIZE", "").replace(" ", "").split(",")))
+    unknown = [name for name in named if name not in ("address", "undefined")]
+    if unknown:
+        raise ValueError(f"GPUGRAD_SIMULATE_SANITIZE takes address and undefined, and is given {', '.join(unknown)}")
+    return named
+
+
 def checked() -> bool:
     """GPUGRAD_SIMULATE_CHECK: whether kernels are compiled with checks of every access. On unless 0."""
-    return os.environ.get("GPUGRAD_SIMULATE_CHECK", "1") != "0"
+    return os.environ.get("GPUGRAD_SIMULATE_CHECK", "1") != "0" and not os.environ.get("GPUGRAD_SIMULATE_SANITIZE")
+
+
+def mode() -> str:
+    """How kernels are compiled: "check", "plain", or with sanitizers, by name."""
+    return ",".join(sanitizers()) or ("check" if checked() else "plain")
 
 
 def memory() -> int:

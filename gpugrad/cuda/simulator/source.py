@@ -97,8 +97,8 @@ def kernel_table(names: Sequence[str]) -> str:
     )
 
 
-def fence_shared(assembly: str) -> tuple[str, list[str]]:
-    """Move the static variables of functions into a section of their own, guard zones around each.
+def fence_shared(assembly: str, move: bool = True) -> tuple[str, list[str]]:
+    """Move the static variables of functions into a section of their own, guard zones around each; or leave them.
 
     Returns the assembly and the variables' names, in the order of the table of their addresses that it now holds.
     """
@@ -107,7 +107,7 @@ def fence_shared(assembly: str) -> tuple[str, list[str]]:
     shared = False
     for row in assembly.splitlines():
         if row.startswith(("\t.section", "\t.text", "\t.data", "\t.bss")):
-            shared = re.match(r"\t\.section\t\.t?bss\._ZZ", row) is not None
+            shared = move and re.match(r"\t\.section\t\.bss\._ZZ", row) is not None
             row = f'\t.section\tgpugrad_shared,"aw",@nobits\n\t.zero\t{GUARD}' if shared else row
         elif shared and (zero := re.match(r"\t\.zero\t(\d+)", row)):
             label = next(r for r in reversed(rows) if r.endswith(":"))[:-1]

@@ -1,6 +1,11 @@
 // Atomics. Threads are fibers that only leave at barriers, so reading, changing and writing is one piece already; what
 // is left is to tell the checks that the access was atomic.
 #pragma once
+#if defined(GPUGRAD_CHECKED)
+#define GPUGRAD_CHECK_ATOMIC(address, size) gpugrad_check_atomic(address, size, __builtin_return_address(0))
+#else
+#define GPUGRAD_CHECK_ATOMIC(address, size) ((void)0)
+#endif
 #define GPUGRAD_ATOMIC __attribute__((noinline, no_sanitize("thread", "undefined")))
 
 namespace simulator {
@@ -15,7 +20,7 @@ template <class T> inline constexpr bool is_word =
 #define GPUGRAD_ATOMIC_FUNCTION(name, condition, result)                                   \
     template <class T> GPUGRAD_ATOMIC T name(T* address, simulator::Exact<T> value) {      \
         static_assert(condition, "CUDA has no " #name " for this type");                   \
-        gpugrad_check_atomic(address, sizeof(T), __builtin_return_address(0));             \
+        GPUGRAD_CHECK_ATOMIC(address, sizeof(T));                                          \
         const T old = *address;                                                            \
         *address = result;                                                                 \
         return old;                                                                        \
@@ -37,7 +42,7 @@ GPUGRAD_ATOMIC_FUNCTION(atomicDec, (std::is_same_v<T, unsigned>), old == 0 || ol
 template <class T>
 GPUGRAD_ATOMIC T atomicCAS(T* address, simulator::Exact<T> expected, simulator::Exact<T> value) {
     static_assert(simulator::is_word<T> || std::is_same_v<T, unsigned short>, "CUDA has no atomicCAS for this type");
-    gpugrad_check_atomic(address, sizeof(T), __builtin_return_address(0));
+    GPUGRAD_CHECK_ATOMIC(address, sizeof(T));
     const T old = *address;
     if (old == expected) *address = value;
     return old;
@@ -45,7 +50,7 @@ GPUGRAD_ATOMIC T atomicCAS(T* address, simulator::Exact<T> expected, simulator::
 
 template <class Format>
 GPUGRAD_ATOMIC simulator::Narrow2<Format> atomicAdd(simulator::Narrow2<Format>* address, simulator::Narrow2<Format> value) {
-    gpugrad_check_atomic(address, 4, __builtin_return_address(0));
+    GPUGRAD_CHECK_ATOMIC(address, 4);
     const simulator::Narrow2<Format> old = *address;
     *address = old + value;
     return old;

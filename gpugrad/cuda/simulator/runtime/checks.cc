@@ -82,8 +82,10 @@ void touch(Cell& cell, const char* address, bool write, bool atomic, uint64_t pc
     const Mark mine{epoch, warp_clock(), pc, static_cast<uint16_t>(current->index), atomic};
     if (conflicts(cell.write, atomic)) raise_race(cell.write, true, address, write, pc);
     if ((!write || atomic) && cell.write.epoch < block_first_epoch) {
-        if (early_read.kind == kNone) early_read = new_fault(kSharedUninitialized, pc);
-        if (early_read.address == 0) early_read.address = reinterpret_cast<uint64_t>(address);
+        if (early_read.kind == kNone) {
+            early_read = new_fault(kSharedUninitialized, pc);
+            early_read.address = reinterpret_cast<uint64_t>(address);
+        }
     }
     if (!write) return note_read(cell, mine);
     for (const Mark& read : cell.reads)

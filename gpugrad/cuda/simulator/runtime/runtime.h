@@ -30,8 +30,7 @@ struct Fault {
     uint32_t block[3], thread[3], other_thread[3];
     uint32_t size;
     uint64_t address, pc, other_pc;
-    int32_t line, other_line;
-    int32_t other_is_write, line_only;
+    int32_t line, other_is_write;
     char file[256], text[512];
 };
 

@@ -12,6 +12,9 @@
 #include <cstring>
 
 #include "fiber.h"
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 struct Index3 {
     unsigned x, y, z;
@@ -92,7 +95,12 @@ void fiber_main() {
     }
 }
 
-void reset(Fiber& fiber) { fiber.stack_pointer = prepare_stack(fiber.low + kStack, fiber_main); }
+void reset(Fiber& fiber) {
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(fiber.low, kStack);  // of abandoned frames
+#endif
+    fiber.stack_pointer = prepare_stack(fiber.low + kStack, fiber_main);
+}
 
 Fiber* take_fiber() {
     if (idle.empty()) {
@@ -144,7 +152,6 @@ void start_block(uint32_t serial, const Launch& launch) {
                            serial / launch.grid[0] / launch.grid[1]};
     block_first_epoch = ++epoch;
     early_read.kind = kNone;
-    early_read.address = 0;
     started = done = 0;
     start_collectives();
     ready.clear();
