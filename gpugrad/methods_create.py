@@ -159,22 +159,22 @@ class CreateMethods:
         """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; the tensor itself if nothing changes."""
         from . import ops
         from .ops.cast import cast
+        from .ops.transfer import move
 
         for arg in args:
             if isinstance(arg, (dtypes.dtype, type)):
                 dtype = arg
-            elif isinstance(arg, (str, Device)):
+            elif isinstance(arg, (str, Device, int)) and not isinstance(arg, bool):
                 device = arg
             elif hasattr(arg, "_array"):
                 dtype, device = arg.dtype, arg.device
             elif not isinstance(arg, bool) and arg is not None:
                 raise TypeError(f"to(): expected a dtype, a device or a tensor, got {arg!r}")
-        if device is not None:
-            as_device(device)
+        placed = self if device is None else move(self, as_device(device))
         target = self._array.dtype if dtype is None else as_dtype(dtype).numpy
         if target is self._array.dtype:
-            return ops.clone(self) if copy else self
-        return cast(self, target)
+            return ops.clone(self) if copy and placed is self else placed
+        return cast(placed, target)
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """Converted to `dtype` (a dtype, or a name such as "gpugrad.FloatTensor"); without one, that name."""
@@ -222,7 +222,7 @@ class CreateMethods:
         return self.to("cpu")
 
     def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
-        return self.to(Device("cuda") if device is None else Device(device))
+        return self.to(Device("cuda") if device is None else Device(device), non_blocking=non_blocking)
 
     def pin_memory(self) -> Tensor:
         return self
