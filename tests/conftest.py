@@ -27,6 +27,21 @@ def torch() -> ModuleType:
     return peer
 
 
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> str:
+    """"cuda": the GPU if there is one, else the simulator. For tests marked `cuda`."""
+    from device_tools import need
+
+    from gpugrad.cuda import backend
+
+    if not backend.device_count():
+        need("g++", "clang++")
+        monkeypatch.setenv("GPUGRAD_SIMULATE", "1")
+        monkeypatch.setattr(backend, "device_count", lambda: 1)
+        backend.cupy.cache_clear()
+    return "cuda"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say why tests were skipped with one line for each reason, not one for each test."""
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))

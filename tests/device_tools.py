@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from typing import Any
 
 import pytest
 
@@ -37,3 +38,9 @@ def device_module() -> Any:
 def kernel_source(name: str) -> str:
     """The text of a kernel file, which errors call by its name."""
     return f'#line 1 "kernels/{name}"\n{(KERNELS / name).read_text()}'
+
+
+def on_host(tensor: Any) -> Any:
+    """The values of a tensor as a NumPy array, in float32 where NumPy has no such dtype."""
+    array = tensor.detach().cpu().numpy()
+    return array.astype("float32") if array.dtype.kind == "V" else array

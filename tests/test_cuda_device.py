@@ -1,0 +1,92 @@
+"""The CUDA device as a program meets it: tensors move, work stays where it is, errors say what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from device_tools import on_host
+
+import gpugrad
+from gpugrad import nn
+
+pytestmark = pytest.mark.cuda
+
+
+def test_tensors_move_and_gradients_follow(device: str) -> None:
+    x = gpugrad.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    there = x.to(device)
+    assert there.is_cuda and str(there.device) == "cuda:0" and there.to("cuda:0") is there and x.to("cpu") is x
+    (there * there).sum().backward()
+    assert x.grad is not None and not x.grad.is_cuda
+    np.testing.assert_array_equal(x.grad.numpy(), [[2.0, 4.0, 6.0]])
+    np.testing.assert_array_equal(there.detach().cpu().numpy(), x.detach().numpy())
+
+
+@pytest.mark.parametrize("move_first", [True, False])
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_training_is_the_cpu_s(device: str, name: str, move_first: bool) -> None:
+    losses = []
+    for where in ("cpu", device):
+        gpugrad.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+        x, target = gpugrad.randn(5, 6), gpugrad.randint(0, 3, (5,))
+        if move_first:
+            model.to(where)
+        optimizer = getattr(gpugrad.optim, name)(model.parameters(), lr=0.1)
+        model.to(where)
+        x, target = x.to(where), target.to(where)
+        found = []
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), target)
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        losses.append(found)
+        assert all(p.grad is not None and p.grad.device.type == where for p in model.parameters())
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+def test_devices_do_not_mix_but_numbers_do(device: str) -> None:
+    x = gpugrad.ones(3, device=device)
+    with pytest.raises(RuntimeError, match="at least two devices, cuda:0 and cpu"):
+        x + gpugrad.ones(3)
+    scale = gpugrad.tensor(2.0, requires_grad=True)
+    y = x * scale
+    y.sum().backward()
+    assert y.is_cuda and scale.grad is not None and scale.grad.item() == 3.0 and not scale.grad.is_cuda
+
+
+def test_the_host_is_reached_only_when_asked(device: str) -> None:
+    x = gpugrad.ones(3, device=device)
+    with pytest.raises(TypeError, match=r"can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu\(\)"):
+        x.numpy()
+    with pytest.raises(TypeError):
+        np.asarray(x)
+    assert x.sum().item() == 3.0 and x.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **options: gpugrad.zeros(2, 3, **options),
+        lambda **options: gpugrad.full((2,), 7, **options),
+        lambda **options: gpugrad.arange(5, **options),
+        lambda **options: gpugrad.linspace(0, 1, 4, **options),
+        lambda **options: gpugrad.eye(3, **options),
+        lambda **options: gpugrad.tensor([1, 2], **options),
+        lambda **options: gpugrad.ones_like(gpugrad.zeros(2, 2), **options),
+        lambda **options: gpugrad.as_tensor(np.ones(2), **options),
+    ],
+)
+def test_factories_make_tensors_there(device: str, make: Any) -> None:
+    here, there = make(), make(device=device)
+    assert there.is_cuda and there.dtype == here.dtype
+    np.testing.assert_array_equal(on_host(there), on_host(here))
+
+
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(RuntimeError, match="invalid device ordinal: cuda:7 was asked for"):
+        gpugrad.zeros(1, device="cuda:7")
