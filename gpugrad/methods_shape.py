@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from . import ops
@@ -64,7 +65,10 @@ class ShapeMethods:
     def stride(self, dim: int | None = None) -> Any:
         """How many elements apart neighbours lie in memory, per dimension or along `dim`."""
         array = self._array
-        strides = tuple([s // array.itemsize for s in array.strides])
+        if array.size:
+            strides = tuple([s // array.itemsize for s in array.strides])
+        else:  # NumPy says 0 for all of them; PyTorch's are those of sizes of at least 1
+            strides = tuple([prod(max(n, 1) for n in array.shape[d + 1 :]) for d in range(array.ndim)])
         return strides if dim is None else strides[ops.dims.normalize_dim(dim, array.ndim)]
 
     def is_contiguous(self, memory_format: Any = None) -> bool:

@@ -41,13 +41,24 @@ class Generator:
         return wrap(self.engine.get_state())
 
     def set_state(self, new_state: Tensor) -> Generator:
-        """Go back to a state of `get_state`. RuntimeError if it is not one."""
+        """Go back to a state of `get_state`. TypeError for what is no tensor of bytes, RuntimeError if it is no state."""
+        if not isinstance(new_state, Tensor):
+            raise TypeError(f"set_state(): expected a uint8 tensor of get_state(), got {type(new_state).__name__}")
         self.engine.set_state(new_state.numpy())
         return self
 
     def clone_state(self) -> Generator:
         """A generator of its own in the same state."""
         return Generator(self.device).set_state(self.get_state())
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a copy goes on alone
+        return _generator_in, (self.device, self.engine.get_state())
+
+
+def _generator_in(device: Device, state: Any) -> Generator:
+    generator = Generator(device)
+    generator.engine.set_state(state)
+    return generator
 
 
 default_generator = Generator()

@@ -330,7 +330,7 @@ def test_a_device_that_is_not_there_draws_and_makes_nothing(make: Any) -> None:
     if gpugrad.cuda.is_available():
         pytest.skip("needs a machine without a GPU")
     before = gpugrad.get_rng_state().tolist()
-    with pytest.raises(RuntimeError, match=r"'cuda:3' was asked for.*GPU"):
+    with pytest.raises(RuntimeError, match="CUDA device is not available"):
         make(*((2,), 0.0) if make is gpugrad.full else (2,), device="cuda:3")
     assert gpugrad.get_rng_state().tolist() == before
 

@@ -53,9 +53,11 @@ else:
 
     def __getattr__(name: str) -> typing.Any:
         """Load the family of an op when the op is first asked for, so that `import gpugrad` stays quick."""
-        if name not in LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
+        if name in LATER.values():  # a family itself, of which a method uses what is not exported
+            return import_module(f".{name}", __name__)
+        if name not in LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f".{LATER[name]}", __name__), name)
         return value

@@ -168,7 +168,8 @@ def _make_full(shape: Any, value: Any, wanted: Any, device: Any, requires_grad: 
 
 
 def zeros(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     out: Tensor | None = None,
     dtype: Any = None,
     layout: Any = None,
@@ -177,11 +178,12 @@ def zeros(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of zeros: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return _filled(size, 0, dtype, device, requires_grad, out, "zeros")
+    return _filled(sizes if size is None else (size,), 0, dtype, device, requires_grad, out, "zeros")
 
 
 def ones(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     out: Tensor | None = None,
     dtype: Any = None,
     layout: Any = None,
@@ -190,11 +192,12 @@ def ones(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of ones."""
-    return _filled(size, 1, dtype, device, requires_grad, out, "ones")
+    return _filled(sizes if size is None else (size,), 1, dtype, device, requires_grad, out, "ones")
 
 
 def empty(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     out: Tensor | None = None,
     dtype: Any = None,
     layout: Any = None,
@@ -204,7 +207,7 @@ def empty(
     memory_format: Any = None,
 ) -> Tensor:
     """A tensor whose values are whatever was in memory."""
-    return _filled(size, None, dtype, device, requires_grad, out, "empty")
+    return _filled(sizes if size is None else (size,), None, dtype, device, requires_grad, out, "empty")
 
 
 def full(

@@ -60,18 +60,23 @@ def dropout_mask(x: Any, *, p: float, generator: Any) -> Any:
     return keep
 
 
-def _fresh(size: Any, dtype: Any, device: Any, name: str) -> np.ndarray:
+def _fresh(size: Any, dtype: Any, device: Any, requires_grad: bool, name: str) -> np.ndarray:
     """An array to fill. All is checked before anything is drawn."""
     as_device(device)
     shape = as_size(size)
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     wanted = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
+    if requires_grad and wanted not in FLOATS:
+        raise RuntimeError(
+            f"{name}(): Only Tensors of floating point dtype can require gradients, not {as_dtype(wanted)}"
+        )
     return np.empty(shape, wanted)
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Any = None,
     out: Tensor | None = None,
     dtype: Any = None,
@@ -81,13 +86,16 @@ def rand(
     pin_memory: bool = False,
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    array = draw.uniform_(_fresh(size, dtype, device, "rand"), generator=engine_of(generator))
+    array = draw.uniform_(
+        _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "rand"), generator=engine_of(generator)
+    )
     made = make(array, device, requires_grad)
     return made if out is None else into(out, made, "rand")
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Any = None,
     out: Tensor | None = None,
     dtype: Any = None,
@@ -97,7 +105,10 @@ def randn(
     pin_memory: bool = False,
 ) -> Tensor:
     """Standard normal numbers."""
-    array = draw.normal_(_fresh(size, dtype, device, "randn"), generator=engine_of(generator))
+    array = draw.normal_(
+        _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "randn"),
+        generator=engine_of(generator),
+    )
     made = make(array, device, requires_grad)
     return made if out is None else into(out, made, "randn")
 
@@ -118,7 +129,11 @@ def randint(
     if size is None:
         low, high, size = 0, low, high
     array = _fresh(
-        (size,) if isinstance(size, int) else tuple(size), int64 if dtype is None else dtype, device, "randint"
+        (size,) if isinstance(size, int) else tuple(size),
+        int64 if dtype is None else dtype,
+        device,
+        requires_grad,
+        "randint",
     )
     draw.random_(array, operator.index(low), operator.index(high), generator=engine_of(generator))
     made = make(array, device, requires_grad)
@@ -145,7 +160,12 @@ def randperm(
 
 def _like(input: Tensor, dtype: Any, device: Any) -> np.ndarray:
     as_device(device)
-    return np.empty_like(input._array, dtype=None if dtype is None else as_dtype(dtype).numpy)
+    return _beside(input._array, None if dtype is None else as_dtype(dtype).numpy)
+
+
+def _beside(array: Any, dtype: Any = None) -> Any:
+    """An array like `array` in its layout, which is the order of the draws; an expanded one has none to keep."""
+    return np.empty_like(array, dtype=dtype, order="C" if 0 in array.strides else "K")
 
 
 def rand_like(
@@ -186,7 +206,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, o
         raise NotImplementedError(
             f"bernoulli(): expected probabilities of a floating dtype, got {input.dtype}; give p, or convert with .float()"
         )
-    made = wrap(draw.bernoulli_(np.empty_like(input._array), probabilities, generator=engine_of(generator)))
+    made = wrap(draw.bernoulli_(_beside(input._array), probabilities, generator=engine_of(generator)))
     return made if out is None else into(out, made, "bernoulli")
 
 
@@ -216,7 +236,7 @@ def normal(
 ) -> Tensor:
     """Normal numbers of the given means and deviations: tensors, or numbers with a `size`."""
     if size is not None:
-        array = _fresh(tuple(size), dtype, device, "normal")
+        array = _fresh(tuple(size), dtype, device, requires_grad, "normal")
         made = make(draw.normal_(array, mean, std, generator=engine_of(generator)), device, requires_grad)
     else:
         given = [x._array if isinstance(x, Tensor) else x for x in (mean, std)]
