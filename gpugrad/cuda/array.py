@@ -39,12 +39,18 @@ for _name, _function in OPERATORS.items():
 DeviceArray.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
+watch: Callable[[], None] | None = None  # called after each allocation while memory peaks are followed
+
+
 def empty(shape: Any, dtype: Any) -> DeviceArray:
     """An uninitialised array. OutOfMemoryError, with the figures, if there is no room."""
     try:
-        return DeviceArray(shape, dtype)
+        made = DeviceArray(shape, dtype)
     except _out_of_memory as error:
         raise out_of_memory(error) from None
+    if watch is not None:
+        watch()
+    return made
 
 
 def out_of_memory(error: Exception) -> OutOfMemoryError:
@@ -52,7 +58,7 @@ def out_of_memory(error: Exception) -> OutOfMemoryError:
     free, total = cp.cuda.runtime.memGetInfo()
     held = cp.get_default_memory_pool().used_bytes()
     return OutOfMemoryError(
-        f"CUDA out of memory: {error}. The device has {_mib(total)} in all, of which {_mib(free)} are free; arrays hold "
+        f"CUDA out of memory: {str(error).rstrip('.')}. The device has {_mib(total)} in all, of which {_mib(free)} are free; arrays hold "
         f"{_mib(held)}. Free some with del, use a smaller batch, or call gpugrad.cuda.empty_cache()."
     )
 
@@ -67,6 +73,8 @@ def adopt(x: Any) -> Any:
         return x
     if isinstance(x, (tuple, list)):
         return tuple(map(adopt, x))
+    if watch is not None:
+        watch()
     array = (x if isinstance(x, cp.ndarray) else cp.asarray(x)).view(type=DeviceArray)
     known = BY_NUMPY.get(array.dtype)
     return array if known is None or array.dtype is known.numpy else array.astype(known.numpy).view(type=DeviceArray)

@@ -64,4 +64,9 @@ def require(index: int | None = None) -> None:
         _ready = True
 
 
-__all__ = ["cupy", "device_count", "require", "simulated"]
+def is_ready() -> bool:
+    """Whether `require` has made the device ready."""
+    return _ready
+
+
+__all__ = ["cupy", "device_count", "is_ready", "require", "simulated"]

@@ -36,6 +36,8 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
         dtypes = tuple([x.dtype if type(x) is DeviceArray else type(x) for x in inputs])
         kept = tuple(params.values())
         made = _result_dtype(op, dtypes, kept)
+        if made is None:
+            return NotImplemented
         out = empty(layout.shape, made)
         if not out.size:
             return out
@@ -142,7 +144,9 @@ def _width(arrays: list[Any], out: Any) -> int:
 
 @functools.cache
 def _result_dtype(op: Any, dtypes: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
-    """The dtype of the result: that of the body on NumPy arrays without elements."""
+    """The dtype of the result: that of the body on NumPy arrays without elements; None for inputs kernels do not take."""
+    if not all(d in BY_NUMPY for d in dtypes if isinstance(d, np.dtype)):
+        return None  # bodies may view arrays as a dtype that tensors do not have
     inputs = [np.empty(0, d) if isinstance(d, np.dtype) else d(1) for d in dtypes]
     made = np.asarray(op.body(*inputs, **dict(zip(op.params, params)))).dtype
     return BY_NUMPY[made].numpy

@@ -1,0 +1,91 @@
+"""How much device memory is in use. Sizes are bytes, of CuPy's memory pool on the current device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import array, backend, index_of
+
+cp = backend.cupy()
+_peak = {"allocated": 0, "reserved": 0}
+
+
+def _watch() -> None:
+    """Called after each allocation, once peaks are followed."""
+    _peak["allocated"] = max(_peak["allocated"], memory_allocated())
+    _peak["reserved"] = max(_peak["reserved"], memory_reserved())
+
+
+def memory_allocated(device: Any = None) -> int:
+    """Bytes that arrays hold."""
+    return int(cp.get_default_memory_pool().used_bytes())
+
+
+def memory_reserved(device: Any = None) -> int:
+    """Bytes the pool has taken from the driver, held by arrays or waiting to be used again."""
+    return int(cp.get_default_memory_pool().total_bytes())
+
+
+def max_memory_allocated(device: Any = None) -> int:
+    """The most that arrays held since `reset_peak_memory_stats`, from whose first call on peaks are followed.
+
+    Before that call it is what the pool has reserved, which is at least as much.
+    """
+    if array.watch is None:
+        return memory_reserved()
+    _watch()
+    return _peak["allocated"]
+
+
+def max_memory_reserved(device: Any = None) -> int:
+    """The most the pool held since `reset_peak_memory_stats`; see `max_memory_allocated`."""
+    if array.watch is None:
+        return memory_reserved()
+    _watch()
+    return _peak["reserved"]
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Follow peaks from here on: each allocation then looks at the pool."""
+    array.watch = _watch
+    _peak["allocated"], _peak["reserved"] = memory_allocated(), memory_reserved()
+
+
+def mem_get_info(device: Any = None) -> tuple[int, int]:
+    """Free and total bytes of a device, as the driver sees it."""
+    with cp.cuda.Device(index_of(device, "mem_get_info")):
+        free, total = cp.cuda.runtime.memGetInfo()
+    return int(free), int(total)
+
+
+def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
+    """Let the pool take at most this part of the device's memory. ValueError outside [0, 1]."""
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0.0-1.0")
+    cp.get_default_memory_pool().set_limit(fraction=fraction)
+
+
+def memory_stats(device: Any = None) -> dict[str, int]:
+    """The figures above by PyTorch's keys."""
+    return {
+        "allocated_bytes.all.current": memory_allocated(),
+        "allocated_bytes.all.peak": max_memory_allocated(),
+        "reserved_bytes.all.current": memory_reserved(),
+        "reserved_bytes.all.peak": max_memory_reserved(),
+    }
+
+
+def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
+    """The figures above as a table to print."""
+    free, total = mem_get_info(device)
+    rows = [
+        ("held by arrays", memory_allocated(), max_memory_allocated()),
+        ("reserved by the pool", memory_reserved(), max_memory_reserved()),
+        ("free on the device", free, None),
+        ("in all", total, None),
+    ]
+    lines = [f"{'CUDA memory (MiB)':24}{'now':>12}{'peak':>12}"]
+    lines += [
+        f"{name:24}{now / 2**20:12.1f}" + ("" if peak is None else f"{peak / 2**20:12.1f}") for name, now, peak in rows
+    ]
+    return "\n".join(lines)
