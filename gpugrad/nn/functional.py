@@ -27,6 +27,7 @@ from ..ops.distance import *
 from ..ops.dropout import *
 from ..ops.einsum import bilinear as bilinear
 from ..ops.embedding import one_hot as one_hot
+from ..ops.grid import *
 from ..ops.local_response import *
 from ..ops.lookup import *
 from ..ops.loss import *
