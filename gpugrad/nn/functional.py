@@ -32,6 +32,7 @@ from ..ops.local_response import *
 from ..ops.lookup import *
 from ..ops.loss import *
 from ..ops.matmul import linear as linear
+from ..ops.multihead import *
 from ..ops.normalization import *
 from ..ops.pad import *
 from ..ops.pool import *
