@@ -32,6 +32,9 @@ class DeviceArray(cp.ndarray):  # type: ignore[misc, name-defined]
 
     __slots__ = ()
 
+    def copy(self, order: str = "C") -> Any:
+        return cp.ndarray.copy(self, order).view(type=DeviceArray)
+
 
 for _name, _function in OPERATORS.items():
     if not _name.startswith("__i") or _name == "__invert__":  # in place is CuPy's own
