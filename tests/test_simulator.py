@@ -346,6 +346,26 @@ def test_numpy_functions_run_on_it_and_stay() -> None:
     assert counters.device_to_host == 17  # the comparisons' own
 
 
+def test_what_cupy_lacks_is_lacking() -> None:
+    x = cupy.ones((2, 3), np.float32)
+    for call, error in (
+        (lambda: np.linalg.vector_norm(x), "no implementation found for 'numpy.linalg.vector_norm'"),
+        (lambda: np.max(x, axis=0, initial=-1), "unexpected keyword argument 'initial'"),
+        (lambda: np.add.reduce(x, where=x > 0), "unexpected keyword argument 'where'"),
+        (lambda: np.spacing(x), "CuPy has no spacing"),
+    ):
+        with pytest.raises(TypeError, match=error):
+            call()
+    with pytest.raises(NotImplementedError, match=r"`cupy_maximum.reduce` is not supported yet"):
+        np.maximum.reduce(x)
+    assert np.maximum(x, 2).sum().item() == 12
+    assert not hasattr(x.flags, "writeable")
+    np.diagonal(x)[...] = 5  # no view is read-only
+    assert x.sum().item() == 14
+    with pytest.raises(TypeError):
+        range(x[0, 0].astype(np.int64))
+
+
 def test_views_share_memory() -> None:
     x = cupy.zeros((4, 6))
     for view in (

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as _numpy
 
 from . import cuda as cuda
-from .array import empty_like, full_like, ndarray, ones_like, zeros_like
+from .array import ndarray
 from .creation import *
 from .device import counters
 from .faults import (

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from . import device, settings
+from .cupy_api import LACKING, full_name, refuse_parameters, refuse_ufunc
 from .device import counters, submit, wait
 from .faults import UninitializedRead
 from .memory import FRESH, WRITTEN, Allocation, device_memory
@@ -27,12 +28,24 @@ _WRITES_FIRST = frozenset({np.copyto, np.put, np.put_along_axis, np.place, np.pu
 # Functions whose result's shape depends on the elements: the host waits for it
 _WAITS = frozenset({np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.extract, np.compress, np.trim_zeros})
 
+# Functions with a text of their own: creation.py enters them
+SPECIAL: dict[Any, Callable[..., Any]] = {np.copy: lambda a, order="K": a.copy()}
+
 
 class MemoryPointer:
     """Where an array's first element lies."""
 
     def __init__(self, memory: Allocation | None, ptr: int) -> None:
         self.mem, self.ptr, self.device = memory, ptr, device.Device()
+
+
+class Flags:
+    """The flags that CuPy's arrays have: those of layout, and none of writing."""
+
+    def __init__(self, flags: Any) -> None:
+        self.c_contiguous, self.f_contiguous = flags.c_contiguous, flags.f_contiguous
+        self.owndata = flags.owndata
+        self.forc, self.fnc = flags.forc, flags.fnc
 
 
 class ndarray(NDArrayOperatorsMixin):
@@ -78,7 +91,7 @@ class ndarray(NDArrayOperatorsMixin):
     itemsize = property(lambda self: self._value.itemsize)
     nbytes = property(lambda self: self._value.nbytes)
     strides = property(lambda self: self._value.strides)
-    flags = property(lambda self: self._value.flags)
+    flags = property(lambda self: Flags(self._value.flags))
     device = property(lambda self: device.Device())
 
     @property
@@ -145,9 +158,6 @@ class ndarray(NDArrayOperatorsMixin):
     def __float__(self) -> float:
         return float(self.get())
 
-    def __index__(self) -> int:
-        return self.get().__index__()
-
     def __repr__(self) -> str:
         return repr(self.get())
 
@@ -177,17 +187,14 @@ class ndarray(NDArrayOperatorsMixin):
 
     def _check_written(self, what: str) -> None:
         states = self._states()
-        if states is None or device.get_current_stream().is_capturing():
+        if states is None or states.min() != FRESH or device.get_current_stream().is_capturing():
             return
-        fresh = np.flatnonzero(states == FRESH)
-        if fresh.size:
-            first = int(fresh[0]) // self.itemsize
-            index = tuple(map(int, np.unravel_index(first, self.shape)))
-            count = len(np.unique(fresh // self.itemsize))
-            raise UninitializedRead(
-                f"{what} reads an array of shape {self.shape} and {self.dtype} of which {count} of {self.size} elements "
-                f"were never written, the first at {index}"
-            )
+        fresh = np.unique(np.flatnonzero(states == FRESH) // self.itemsize)
+        index = tuple(map(int, np.unravel_index(fresh[0], self.shape)))
+        raise UninitializedRead(
+            f"{what} reads an array of shape {self.shape} and {self.dtype} of which {fresh.size} of {self.size} elements "
+            f"were never written, the first at {index}"
+        )
 
     def _assign(self, value: Any) -> None:
         self._value[...] = value
@@ -197,6 +204,8 @@ class ndarray(NDArrayOperatorsMixin):
 
     def _view(self, value: np.ndarray, kind: type | None = None) -> Any:
         made: Any = object.__new__(type(self) if kind is None else kind)
+        if not value.flags.writeable and self._value.flags.writeable:  # CuPy knows no read-only views
+            value.flags.writeable = True
         made._value, made._memory = value, self._memory
         made.base = self if self.base is None else self.base
         return made
@@ -295,16 +304,19 @@ class ndarray(NDArrayOperatorsMixin):
                 raise TypeError(f"Unsupported type {type(x)}")
         if any(not isinstance(out, (ndarray, type(None))) for out in outs):
             raise TypeError("the result of an operation on device arrays is to be a device array")
+        refuse_ufunc(ufunc.__name__, method, kwargs)
         function = getattr(ufunc, method)
         if method == "at":
             return _run(function, inputs, kwargs, f"{ufunc.__name__}.at", writes_first=True)
         return _run(function, inputs, kwargs, ufunc.__name__)
 
     def __array_function__(self, function: Any, types: Iterable[type], args: Any, kwargs: Any) -> Any:
-        special = _SPECIAL.get(function)
-        if special is not None:
-            return special(*args, **kwargs)
-        name = function.__name__
+        name = full_name(function)
+        if name in LACKING:
+            return NotImplemented
+        refuse_parameters(name, kwargs)
+        if function in SPECIAL:
+            return SPECIAL[function](*args, **kwargs)
         if function in _ABOUT:
             return function(*_unwrap(args, []), **_unwrap(kwargs, []))
         if any(issubclass(t, np.ndarray) for t in types):
@@ -440,42 +452,3 @@ def _refresh(made: Any, call: Callable[[], Any]) -> None:
     for target, value in pairs:
         if isinstance(target, ndarray) and target.base is None:
             target._assign(value)
-
-
-def _like(prototype: Any, dtype: Any, shape: Any) -> ndarray:
-    return ndarray(prototype.shape if shape is None else shape, prototype.dtype if dtype is None else dtype)
-
-
-def empty_like(
-    prototype: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any
-) -> Any:
-    """An uninitialised array like another."""
-    return _like(prototype, dtype, shape)
-
-
-def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None
-) -> Any:
-    """A filled array like another."""
-    made = _like(a, dtype, shape)
-    made.fill(fill_value)
-    return made
-
-
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any) -> Any:
-    """Zeros like another array."""
-    return full_like(a, 0, dtype, shape=shape)
-
-
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any) -> Any:
-    """Ones like another array."""
-    return full_like(a, 1, dtype, shape=shape)
-
-
-_SPECIAL: dict[Any, Callable[..., Any]] = {
-    np.empty_like: empty_like,
-    np.full_like: full_like,
-    np.zeros_like: zeros_like,
-    np.ones_like: ones_like,
-    np.copy: lambda a, order="K", subok=False: a.copy(),
-}

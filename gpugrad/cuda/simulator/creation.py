@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import ndarray
+from .array import SPECIAL, ndarray
 
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
@@ -29,6 +29,36 @@ def zeros(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
 def ones(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     """An array of ones."""
     return full(shape, 1, dtype, order)
+
+
+def _like(prototype: Any, dtype: Any, shape: Any) -> ndarray:
+    return ndarray(prototype.shape if shape is None else shape, prototype.dtype if dtype is None else dtype)
+
+
+def empty_like(
+    prototype: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any
+) -> Any:
+    """An uninitialised array like another."""
+    return _like(prototype, dtype, shape)
+
+
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None
+) -> Any:
+    """A filled array like another."""
+    made = _like(a, dtype, shape)
+    made.fill(fill_value)
+    return made
+
+
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any) -> Any:
+    """Zeros like another array."""
+    return full_like(a, 0, dtype, shape=shape)
+
+
+def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any) -> Any:
+    """Ones like another array."""
+    return full_like(a, 1, dtype, shape=shape)
 
 
 def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", **ignored: Any) -> ndarray:
@@ -77,17 +107,8 @@ def get_array_module(*args: Any) -> Any:
     return simulator if any(isinstance(a, ndarray) for a in args) else np
 
 
+SPECIAL.update({np.empty_like: empty_like, np.full_like: full_like, np.zeros_like: zeros_like, np.ones_like: ones_like})
 __all__ = [
-    *(
-        "arange",
-        "array",
-        "asarray",
-        "ascontiguousarray",
-        "asnumpy",
-        "empty",
-        "full",
-        "get_array_module",
-        "ones",
-        "zeros",
-    ),
+    *("arange", "array", "asarray", "ascontiguousarray", "asnumpy", "empty", "empty_like", "full", "full_like"),
+    *("get_array_module", "ones", "ones_like", "zeros", "zeros_like"),
 ]
