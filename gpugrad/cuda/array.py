@@ -43,6 +43,7 @@ DeviceArray.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 watch: Callable[[], None] | None = None  # called after each allocation while memory peaks are followed
+capturing = False  # whether a CUDA graph is being captured
 
 
 def empty(shape: Any, dtype: Any) -> DeviceArray:
@@ -132,7 +133,8 @@ def _host(x: Any) -> Any:
 
 
 def from_numpy(array: np.ndarray) -> DeviceArray:
-    """A copy of a NumPy array on the current device."""
+    """A copy of a NumPy array on the current device. RuntimeError while a graph is captured."""
+    _refuse_in_capture("copied to the device")
     try:
         return cp.asarray(array).view(type=DeviceArray)
     except _out_of_memory as error:
@@ -140,10 +142,19 @@ def from_numpy(array: np.ndarray) -> DeviceArray:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """A copy on the host. IndexError if a kernel met a bad index before."""
+    """A copy on the host. IndexError if a kernel met a bad index before, RuntimeError while a graph is captured."""
+    _refuse_in_capture("read by the host (item, cpu, print, bool or an index that depends on values)")
     found = array.get()
     bounds.check()
     return found
+
+
+def _refuse_in_capture(what: str) -> None:
+    if capturing:
+        raise RuntimeError(
+            f"while a CUDA graph was captured, an array was {what}: a replay could not repeat it. Do it before the "
+            "capture or after the replay"
+        )
 
 
 def full(shape: Any, value: Any, dtype: Any) -> DeviceArray:
