@@ -430,6 +430,7 @@ def test_empty_arrays() -> None:
     assert (x + 1).get().shape == (0, 3)
     assert x.sum().item() == 0
     assert x.T.copy().shape == (3, 0)
+    assert cupy.empty(3)[:0].get().shape == (0,)
 
 
 # Memory

@@ -187,7 +187,7 @@ class ndarray(NDArrayOperatorsMixin):
 
     def _check_written(self, what: str) -> None:
         states = self._states()
-        if states is None or states.min() != FRESH or device.get_current_stream().is_capturing():
+        if states is None or not states.size or states.min() != FRESH or device.get_current_stream().is_capturing():
             return
         fresh = np.unique(np.flatnonzero(states == FRESH) // self.itemsize)
         index = tuple(map(int, np.unravel_index(fresh[0], self.shape)))
@@ -215,17 +215,19 @@ class ndarray(NDArrayOperatorsMixin):
         if waits:
             wait("indexing with a mask")
         found = self._value[key]
-        if isinstance(found, np.ndarray) and found.base is not None and np.may_share_memory(found, self._value):
+        if self._is_basic(key):
+            if not isinstance(found, np.ndarray):  # one element, which CuPy gives as a view too
+                found = self._value[(*key, ...) if isinstance(key, tuple) else (key, ...)]
             return self._view(found)
-        if not np.ndim(found) and self._is_basic(key):  # one element, which NumPy copies
-            return self._view(self._value[(*key, ...) if isinstance(key, tuple) else (key, ...)])
+        if isinstance(found, np.ndarray) and np.may_share_memory(found, self._value):
+            return self._view(found)
         self._check_written("indexing")
         return _place(found)
 
     @staticmethod
     def _is_basic(key: Any) -> bool:
         return all(
-            isinstance(k, (int, np.integer, slice, type(None), type(...)))
+            isinstance(k, (int, np.integer, slice, type(None), type(...))) and not isinstance(k, bool)
             for k in (key if isinstance(key, tuple) else (key,))
         )
 
