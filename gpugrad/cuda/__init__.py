@@ -25,7 +25,6 @@ _LATE = {
     "default_stream": "streams",
     "set_stream": "streams",
     "stream": "streams",
-    "kernel": "user_kernel",
     "max_memory_allocated": "memory",
     "max_memory_reserved": "memory",
     "mem_get_info": "memory",
@@ -146,6 +145,8 @@ def manual_seed_all(seed: int) -> None:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "kernel":  # to decorate with it takes no device
+        return importlib.import_module(".user_kernel", __name__).kernel
     if name in _LATE:
         if not is_available():
             _cupy(name)
