@@ -123,6 +123,7 @@ _logcumsumexp.defvjp(x=_logcumsumexp_rule)
 
 def logcumsumexp(input: Any, dim: int, *, out: Tensor | None = None) -> Any:
     """`log(cumsum(exp(input), dim))` without overflow. NotImplementedError for integers and bools."""
+    normalize_dim(dim, input.ndim)
     if numpy_dtype(input) not in FLOATS:
         raise NotImplementedError(f"logcumsumexp(): not implemented for {as_dtype(numpy_dtype(input))}; use .float()")
     result = _along(_logcumsumexp, input, dim)

@@ -14,6 +14,7 @@ from ..op import op
 from .along import check_reducible, chosen, pick_along
 from .arithmetic import lerp
 from .dims import normalize_dim
+from .elementwise import not_implemented
 from .numpy_names import numpy_names
 from .reduce import numpy_dtype, wide
 from .reduce_extrema import share_among_ties
@@ -57,6 +58,8 @@ _median_of_all.defvjp(x=lambda g, x, out: share_among_ties(g, x, out, dim=None, 
 
 
 def _median(result: Any, input: Any, dim: int | None, keepdim: bool, skip_nan: bool, out: Any) -> Any:
+    if numpy_dtype(input) == np.bool_:
+        raise not_implemented(result.__name__, np.bool_)
     if dim is not None:
         return chosen(result, input, _median_index, dim, keepdim, out, skip_nan=skip_nan)
     if 0 in input.shape and numpy_dtype(input) not in FLOATS:
@@ -70,7 +73,7 @@ def _median(result: Any, input: Any, dim: int | None, keepdim: bool, skip_nan: b
 def median(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """The lower median of everything, or with `dim` `(values, indices)` along it; NaN if there is one, or nothing.
 
-    IndexError if `dim` is out of range or has size 0, RuntimeError for no integers at all.
+    IndexError if `dim` is out of range or has size 0, RuntimeError for no integers at all, NotImplementedError for bools.
     """
     return _median(return_types.median, input, dim, keepdim, False, out)
 

@@ -208,6 +208,11 @@ def _truth(made: Any, x: Any) -> Any:
     return made.astype(np.uint8) if x.dtype == np.uint8 else made
 
 
+def _truth_dims(dim: Any, ndim: int) -> Dims:
+    """`dim` of `all` and `any`, where `()` means none: PyTorch's other reductions read it as all."""
+    return () if isinstance(dim, (tuple, list)) and not dim else normalize_dims(dim, ndim)
+
+
 @op(name="all")
 def _all(x: Any, *, dim: Dims, keepdim: Flag) -> Any:
     return _truth(np.logical_and.reduce(x, axis=dim, keepdims=keepdim), x)
@@ -221,14 +226,14 @@ def _any(x: Any, *, dim: Dims, keepdim: Flag) -> Any:
 @numpy_names
 def all(input: Any, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Any:
     """Whether no element is zero, over `dim` (all dimensions if None): bool, but uint8 for uint8."""
-    result = _all(input, dim=normalize_dims(dim, input.ndim), keepdim=keepdim)
+    result = _all(input, dim=_truth_dims(dim, input.ndim), keepdim=keepdim)
     return result if out is None else into(out, result, "all")
 
 
 @numpy_names
 def any(input: Any, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Any:
     """Whether some element is not zero, over `dim` (all dimensions if None): bool, but uint8 for uint8."""
-    result = _any(input, dim=normalize_dims(dim, input.ndim), keepdim=keepdim)
+    result = _any(input, dim=_truth_dims(dim, input.ndim), keepdim=keepdim)
     return result if out is None else into(out, result, "any")
 
 

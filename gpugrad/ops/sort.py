@@ -17,7 +17,8 @@ from ..op import op
 from .along import chosen, given, pick_along
 from .cast import cast
 from .dims import normalize_dim
-from .reduce import wide
+from .elementwise import not_implemented
+from .reduce import numpy_dtype, wide
 
 __all__ = [
     "argsort",
@@ -116,6 +117,8 @@ def topk(
     RuntimeError if there are fewer than `k`, IndexError if `dim` is out of range.
     """
     x, dim = _lined(input, dim)
+    if numpy_dtype(input) == np.bool_:
+        raise RuntimeError("topk(): not implemented for bool; convert the input to another dtype first")
     if not 0 <= k <= x.shape[dim]:
         raise RuntimeError(f"topk(): selected index k out of range: k is {k}, dimension {dim} has size {x.shape[dim]}")
     indices = _topk_indices(x, k=int(k), dim=dim, largest=bool(largest))
@@ -139,6 +142,8 @@ def kthvalue(
     RuntimeError if there is none, IndexError if `dim` is out of range or has size 0.
     """
     at = normalize_dim(dim, input.ndim)
+    if numpy_dtype(input) == np.bool_:
+        raise not_implemented("kthvalue", np.bool_)
     size = input.shape[at] if input.ndim else 1
     if size and not 1 <= k <= size:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {at}: k is {k}, the size {size}")

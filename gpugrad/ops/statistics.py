@@ -212,9 +212,9 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each of 0, 1, 2, ... (at least `minlength` of them) is in `input`; with `weights`, their sums.
 
     RuntimeError unless `input` has one dimension and nothing negative, and `weights` the same shape;
-    NotImplementedError for floats.
+    NotImplementedError for floats and bools.
     """
-    if numpy_dtype(input) in FLOATS:
+    if numpy_dtype(input) in FLOATS or numpy_dtype(input) == np.bool_:
         raise NotImplementedError(f"bincount(): not implemented for {as_dtype(numpy_dtype(input))}; use .long() first")
     if input.ndim != 1 or bool((input < 0).any()):
         raise RuntimeError(
