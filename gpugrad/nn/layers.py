@@ -47,8 +47,9 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        parameters = self._parameters
-        return F.linear(input, parameters["weight"], parameters["bias"])
+        given = self._parameters  # quicker than attributes; weight_norm puts plain tensors in their place
+        weight = given["weight"] if "weight" in given else self.weight
+        return F.linear(input, weight, given["bias"] if "bias" in given else self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
