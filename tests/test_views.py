@@ -234,3 +234,14 @@ def test_views_of_a_tensor_that_took_another_shape_are_refused_rather_than_wrong
     z.mul_(2)
     with pytest.raises(RuntimeError, match="changed its shape or strides in place"):
         row.sum()
+
+
+def test_views_may_be_as_deep_as_memory_allows() -> None:
+    x = gpugrad.ones(2, 2).requires_grad_()
+    y = x * 1
+    view = y
+    for _ in range(5000):
+        view = view.t()
+    y.add_(1)
+    (view * view).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [[4.0, 4.0]] * 2
