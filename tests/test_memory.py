@@ -80,3 +80,16 @@ def sizes_in_bytes(sizes: Sizes) -> tuple[int, int]:
     """Of the activations that the layers after them need, and of the gradients of all parameters; both float32."""
     width, batch = sizes
     return 4 * (DEPTH - 1) * width * batch, 4 * ((DEPTH - 1) * width * (width + 1) + CLASSES * (width + 1))
+
+
+def test_scratch_memory_of_small_parameters_is_shared() -> None:
+    params = [gpugrad.ones(64, 64).requires_grad_() for _ in range(400)]
+    for p in params:
+        p.grad = gpugrad.ones(64, 64)
+    optimizer = gpugrad.optim.SGD(params, lr=0.1)
+    gc.collect()
+    tracemalloc.start()
+    optimizer.step()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 3e6  # six blocks of 256 KB and small change; the parameters are 6.6 MB

@@ -102,38 +102,45 @@ class Workspace:
                 "an optimizer cannot update a read-only array, such as an expanded one; clone() it first"
             )
         units: list[_Together | _Alone] = []
-        for members in _together(params, relative):
+        groups = _together(params, relative)
+        room = max((sum(params[i].size for i in members) for members in groups if len(members) > 1), default=0)
+        for members in groups:
             columns = [[column[i] for i in members] for column in (params, *states)]
-            units.append(_Together(members, columns) if len(members) > 1 else _Alone(members, columns, self))
+            several = len(members) > 1
+            units.append(_Together(members, columns, self, room) if several else _Alone(members, columns, self))
         return units
 
-    def scratch(self, size: int, like: Any) -> list[Any]:
-        """Uninitialised flat arrays of at least `size` elements, in which to compute with `like`, for all units."""
+    def scratch(self, size: int, like: Any, count: int = SCRATCHES) -> list[Any]:
+        """`count` uninitialised flat arrays of at least `size` elements, in which to compute with `like`: the same for
+        all units, which run one after the other.
+        """
         dtype = _compute_dtype(like)
         found = self._scratch.get(dtype)
         if found is None or found[0].size < size:
-            found = [np.empty(size, dtype, like=like) for _ in range(SCRATCHES)]
-            self._scratch[dtype] = found
-        return found
+            found = self._scratch[dtype] = []
+        while len(found) < count:
+            found.append(np.empty(found[0].size if found else size, dtype, like=like))
+        return found[:count]
 
 
 class _Together:
     """Small arrays of one dtype and one step count, updated as one flat array."""
 
-    def __init__(self, members: list[int], columns: list[list[Any]]) -> None:
+    def __init__(self, members: list[int], columns: list[list[Any]], workspace: Workspace, room: int) -> None:
+        """`room`: the elements of the largest such unit, for which scratch memory is made."""
         self.members = members
         first = columns[0][0]
         total = sum(array.size for array in columns[0])
         dtype = _compute_dtype(first)
         beside = [_side_by_side(column) if column[0].dtype == dtype else None for column in columns]
-        self.flats = [np.empty(total, dtype, like=first) if flat is None else flat for flat in beside]
-        self.grad = np.empty(total, dtype, like=first)
+        memory = [s[:total] for s in workspace.scratch(room, first, SCRATCHES + 1 + len(columns))]
+        self.scratches, self.grad, spare = memory[:SCRATCHES], memory[SCRATCHES], memory[SCRATCHES + 1 :]
+        self.flats = [own if flat is None else flat for own, flat in zip(spare, beside)]
         self.gathered = [
             (column, flat) for column, flat, is_there in zip(columns, self.flats, beside) if is_there is None
         ]
         shapes = [array.shape for array in columns[0]]
         self.scattered = [pair for column, flat in self.gathered for pair in zip(column, _split(flat, shapes))]
-        self.scratches = [np.empty(total, dtype, like=first) for _ in range(SCRATCHES)]
 
     def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
         if len(grads) != len(self.members):
