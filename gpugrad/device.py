@@ -171,6 +171,6 @@ def get_default_device() -> Device:
     return _default_stack[-1]
 
 
-def set_default_device(d: Any) -> None:
+def set_default_device(device: Any) -> None:
     """Set the device that factories use when none is given."""
-    _default_stack[-1] = as_device(d)
+    _default_stack[-1] = as_device(device)

@@ -129,11 +129,12 @@ def scalar_dtype(value: complex) -> dtype:
     return _default
 
 
-def promote_types(a: dtype, b: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype both convert to, by PyTorch's table.
 
     https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
     """
+    a, b = type1, type2
     if a is b:
         return a
     if a.category != b.category:

@@ -9,8 +9,10 @@ from .ops.linalg_norm import linalg_norm as norm
 from .ops.linalg_norm import matrix_norm, vector_norm
 from .ops.linalg_products import cond, matrix_power, multi_dot, vecdot
 from .ops.linalg_products import linalg_cross as cross
-from .ops.linalg_solve import det, inv, slogdet, solve, solve_triangular
+from .ops.linalg_solve import inv, solve, solve_triangular
 from .ops.linalg_solve import linalg_cholesky as cholesky
+from .ops.linalg_solve import linalg_det as det
+from .ops.linalg_solve import linalg_slogdet as slogdet
 from .ops.linalg_types import LinAlgError
 from .ops.matmul import matmul
 

@@ -28,14 +28,14 @@ class LinalgMethods:
     def mm(self, mat2: Tensor) -> Tensor:
         return ops.mm(self, mat2)
 
-    def bmm(self, batch2: Tensor) -> Tensor:
-        return ops.bmm(self, batch2)
+    def bmm(self, mat2: Tensor) -> Tensor:
+        return ops.bmm(self, mat2)
 
     def mv(self, vec: Tensor) -> Tensor:
         return ops.mv(self, vec)
 
-    def dot(self, other: Tensor) -> Tensor:
-        return ops.dot(self, other)
+    def dot(self, tensor: Tensor) -> Tensor:
+        return ops.dot(self, tensor)
 
     def inner(self, other: Tensor) -> Tensor:
         return ops.inner(self, other)

@@ -282,7 +282,10 @@ class ShapeMethods:
     def transpose_(self, dim0: int, dim1: int) -> Tensor:
         return _become(self, ops.transpose, dim0, dim1)
 
-    swapdims_ = swapaxes_ = transpose_
+    swapdims_ = transpose_
+
+    def swapaxes_(self, axis0: int, axis1: int) -> Tensor:
+        return self.transpose_(axis0, axis1)
 
     def t_(self) -> Tensor:
         return _become(self, ops.t)

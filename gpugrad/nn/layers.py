@@ -48,8 +48,8 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         given = self._parameters  # quicker than attributes; weight_norm puts plain tensors in their place
-        weight = given["weight"] if "weight" in given else self.weight
-        return F.linear(input, weight, given["bias"] if "bias" in given else self.bias)
+        weight = given["weight"] if "weight" in given else self.weight  # noqa: SIM401  (get() looks up both)
+        return F.linear(input, weight, given["bias"] if "bias" in given else self.bias)  # noqa: SIM401
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

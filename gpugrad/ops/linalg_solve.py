@@ -183,17 +183,17 @@ def cholesky(input: Any, upper: bool = False, *, out: Tensor | None = None) -> A
     return linalg_cholesky(input, upper=upper, out=out)
 
 
-def cholesky_solve(B: Any, L: Any, upper: bool = False, *, out: Tensor | None = None) -> Any:
-    """X with `A @ X = B`, given the Cholesky factor `L` of A (or its transpose, if `upper`)."""
-    lower = adjoint(L) if upper else L
-    result = solve_triangular(adjoint(lower), solve_triangular(lower, B, upper=False), upper=True)
+def cholesky_solve(input: Any, input2: Any, upper: bool = False, *, out: Tensor | None = None) -> Any:
+    """X with `A @ X = input`, given the Cholesky factor `input2` of A (or its transpose, if `upper`)."""
+    lower = adjoint(input2) if upper else input2
+    result = solve_triangular(adjoint(lower), solve_triangular(lower, input, upper=False), upper=True)
     return result if out is None else into(out, result, "cholesky_solve")
 
 
-def cholesky_inverse(L: Any, upper: bool = False, *, out: Tensor | None = None) -> Any:
-    """The inverse of A, given the Cholesky factor `L` of A (or its transpose, if `upper`)."""
-    check_matrix("cholesky_inverse", L, square=True)
-    lower = triangle(adjoint(L) if upper else L, upper=False, diagonal=1.0)
+def cholesky_inverse(input: Any, upper: bool = False, *, out: Tensor | None = None) -> Any:
+    """The inverse of A, given its Cholesky factor `input` (or the transpose of it, if `upper`)."""
+    check_matrix("cholesky_inverse", input, square=True)
+    lower = triangle(adjoint(input) if upper else input, upper=False, diagonal=1.0)
     root = _inv(lower)
     result = matmul(adjoint(root), root)
     return result if out is None else into(out, result, "cholesky_inverse")
@@ -257,6 +257,16 @@ def slogdet(input: Any) -> SlogdetResult:
     """The sign and the logarithm of the absolute value of the determinant of square matrices."""
     check_matrix("linalg.slogdet", input, square=True)
     return SlogdetResult(*_slogdet(input))
+
+
+def linalg_det(A: Any, *, out: Tensor | None = None) -> Any:
+    """The determinant of square matrices."""
+    return det(A) if out is None else into(out, det(A), "linalg_det")
+
+
+def linalg_slogdet(A: Any) -> SlogdetResult:
+    """The sign and the logarithm of the absolute value of the determinant of square matrices."""
+    return slogdet(A)
 
 
 def logdet(input: Any) -> Any:

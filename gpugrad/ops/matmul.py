@@ -157,7 +157,9 @@ def dot(input: Any, tensor: Any, *, out: Tensor | None = None) -> Any:
     return matmul(input, tensor, out=out)
 
 
-vdot = dot  # the same for real numbers
+def vdot(input: Any, other: Any, *, out: Tensor | None = None) -> Any:
+    """`dot`: the same for real numbers."""
+    return dot(input, other, out=out)
 
 
 def inner(input: Any, other: Any, *, out: Tensor | None = None) -> Any:
