@@ -1,3 +1,4 @@
 """Enters the CUDA device and the launchers of all kernels; imported when a CUDA device is first asked for."""
 
 from . import array as array
+from . import copy as copy

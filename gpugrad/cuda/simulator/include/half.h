@@ -15,6 +15,15 @@ inline float bits_float(uint32_t bits) {
     return value;
 }
 
+// A float that rounds to 16 bits as the double itself would: towards zero, its last bit set if anything was cut off.
+inline float round_to_odd(double value) {
+    float near = static_cast<float>(value);
+    if (static_cast<double>(near) == value || value != value) return near;
+    uint32_t bits = float_bits(near);
+    if (__builtin_fabs(static_cast<double>(near)) > __builtin_fabs(value)) bits -= 1;
+    return bits_float(bits | 1u);
+}
+
 struct Half {
     static uint16_t encode(float value) {
         const uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
@@ -48,7 +57,7 @@ template <class Format> struct Narrow {
     uint16_t bits;
     Narrow() = default;
     Narrow(float value) : bits(Format::encode(value)) {}
-    Narrow(double value) : bits(Format::encode(static_cast<float>(value))) {}
+    Narrow(double value) : bits(Format::encode(round_to_odd(value))) {}
     Narrow(int value) : bits(Format::encode(static_cast<float>(value))) {}
     Narrow(unsigned value) : bits(Format::encode(static_cast<float>(value))) {}
     Narrow(long long value) : bits(Format::encode(static_cast<float>(value))) {}

@@ -1,0 +1,356 @@
+"""Copies on the device, from any strides and type to any others, and fills: launches `kernels/copy.cu`.
+
+`write(target, source)` is `target[...] = source`; the launchers of clones, conversions, broadcasts, flips and writes in
+place all come down to it. How two layouts are walked together is worked out once and remembered.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from ..inplace import assign, clear_view
+from ..ops import fill as fills
+from ..ops.cast import cast_float, cast_other
+from ..ops.rearrange import _clone, _flip, _repeat
+from ..ops.reduce import expand_to, spread
+from ..ops.shape import _reshaped_copy, put_among_zeros
+from ..views import follow
+from .array import DeviceArray, adopt, empty
+from .elementwise import _merged as merged
+from .module import CUDA_NAMES, Kernel, blocks_for, cuda_name, kernels
+
+MAX_DIMS = 8  # kWalkDims
+_THREADS, _AT_ONCE = 256, 4  # kCopyThreads, kAtOnce
+_BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned", 8: "unsigned long long", 16: "gpugrad::Wide"}
+_BITS_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_SMALL = 2**31 - 2**20  # elements and reach that `int` can count, with room for a last step
+
+
+@functools.cache
+def kernel(name: str) -> Kernel:
+    """A kernel of copy.cu by name expression, without the namespace."""
+    return kernels("copy.cu", f"gpugrad::{name}")[0]
+
+
+def bits(dtype: Any) -> str:
+    """The type that elements are moved as where they stay what they are."""
+    return _BITS[dtype.itemsize]
+
+
+def alignment(*addresses: int) -> int:
+    """The largest power of two, at most 16, that divides all addresses."""
+    together = functools.reduce(int.__or__, addresses) & 15
+    return together & -together or 16
+
+
+@functools.lru_cache(maxsize=4096)
+def struct(*numbers: int) -> Any:
+    """Integers as a kernel takes a struct of 64-bit members."""
+    return np.array(numbers, np.int64).view(np.dtype((np.void, 8 * len(numbers))))[0]
+
+
+def padded(numbers: Any) -> tuple[int, ...]:
+    """`numbers` filled up to the dimensions of a `Walk`."""
+    return (*numbers, *(0,) * (MAX_DIMS - len(numbers)))
+
+
+def walk(sizes: Any, *strides: Any) -> Any:
+    """`Walk` of kernels/strides.cuh."""
+    return struct(len(sizes), *padded(sizes), *itertools.chain.from_iterable(map(padded, strides)))
+
+
+def index_type(sizes: Any, *strides: Any) -> str:
+    """`int` if it can count the elements and reach all of them, else `long long`."""
+    reach = [sum(abs(s) * (n - 1) for s, n in zip(row, sizes)) for row in strides]
+    return "int" if max(math.prod(sizes), *reach) < _SMALL else "long long"
+
+
+# ---- copies ----
+
+
+def write(target: Any, source: Any) -> bool:
+    """`target[...] = source`, broadcast and converted. False if that takes more than MAX_DIMS dimensions."""
+    if not target.size:
+        return True
+    if _overlap(target, source):
+        source = copied(source)
+    launch = _copy_plan(
+        *(target.shape, target.strides, target.dtype, source.shape, source.strides, source.dtype),
+        alignment(target.data.ptr, source.data.ptr),
+    )
+    if launch is None:
+        return False
+    launch(target, source)
+    return True
+
+
+def _overlap(target: Any, source: Any) -> bool:
+    """Whether the arrays may share memory other than element for element."""
+    if not target.size or not source.size or (target.base is None and source.base is None and target is not source):
+        return False
+    (a, b), (c, d) = _extent(target), _extent(source)
+    same = a == c and target.strides == source.strides and target.dtype == source.dtype
+    return a < d and c < b and not same
+
+
+def _extent(x: Any) -> tuple[int, int]:
+    """The first address of an array, and the one behind its last."""
+    reach = [s * (n - 1) for s, n in zip(x.strides, x.shape)]
+    start = x.data.ptr
+    return start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + x.itemsize
+
+
+@functools.lru_cache(maxsize=4096)
+def _copy_plan(
+    shape: Any, out_strides: Any, out_dtype: Any, in_shape: Any, in_strides: Any, in_dtype: Any, aligned: int
+) -> Any:
+    """What launches a copy between such arrays; None if it needs too many dimensions."""
+    to = [s // out_dtype.itemsize for s in out_strides]
+    lead = len(shape) - len(in_shape)
+    source = [0] * lead + [0 if n == 1 else s // in_dtype.itemsize for n, s in zip(in_shape, in_strides)]
+    order = sorted(range(len(shape)), key=lambda d: -abs(to[d]))  # as `target` lies in memory
+    sizes, (to, source) = merged([shape[d] for d in order], [[row[d] for d in order] for row in (to, source)])
+    if len(sizes) > MAX_DIMS:
+        return None
+    same = out_dtype == in_dtype
+    types = [bits(out_dtype)] * 2 if same else [cuda_name(out_dtype), cuda_name(in_dtype)]
+    if not sizes or (len(sizes) == 1 and to == source == [1]):
+        return _flat_plan(math.prod(sizes), types, aligned, max(out_dtype.itemsize, in_dtype.itemsize))
+    if same:
+        factor = widening(out_dtype.itemsize, aligned, sizes, to, source)
+        if factor > 1:
+            types = [_BITS[out_dtype.itemsize * factor]] * 2
+            sizes[-1] //= factor
+            to, source = ([s // factor for s in row[:-1]] + [1] for row in (to, source))
+    return _tiled_plan(sizes, to, source, types) or _strided_plan(sizes, to, source, types)
+
+
+def widening(itemsize: int, aligned: int, sizes: Any, *strides: Any) -> int:
+    """How many neighbours can be moved as one: all strides are multiples of it, and they lie on its boundary."""
+    if any(row[-1] != 1 for row in strides):
+        return 1
+    factor = max(1, aligned // itemsize)
+    while factor > 1 and (sizes[-1] % factor or any(s % factor for row in strides for s in row[:-1])):
+        factor //= 2
+    return factor
+
+
+def _flat_plan(n: int, types: list[str], aligned: int, itemsize: int) -> Any:
+    width = 16 // itemsize if aligned == 16 else 1
+    run, grid, count = kernel(f"copy_flat<{', '.join(types)}, {width}>"), _grid(n, width * _AT_ONCE), np.int64(n)
+    return lambda target, source: run(grid, (_THREADS,), (count, target, source))
+
+
+def _strided_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
+    n = math.prod(sizes)
+    run, grid = kernel(f"copy_strided<{', '.join(types)}, {index_type(sizes, to, source)}>"), _grid(n, _AT_ONCE)
+    count, places = np.int64(n), walk(sizes, to, source)
+    return lambda target, array: run(grid, (_THREADS,), (count, target, array, places))
+
+
+_TILE_FROM = 8  # elements along either side from which tiles beat reading or writing apart
+
+
+def _tiled_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
+    """For a transpose: each side is contiguous along a dimension of its own. None if it is no such thing."""
+    if to[-1] != 1 or source[-1] == 1 or 1 not in source or types[0] == "gpugrad::Wide":
+        return None
+    along = source.index(1)
+    rows, cols = sizes[along], sizes[-1]
+    if min(rows, cols) < _TILE_FROM:
+        return None
+    rest = [d for d in range(len(sizes) - 1) if d != along]
+    batch_sizes = [sizes[d] for d in rest]
+    batch = walk(batch_sizes, [to[d] for d in rest], [source[d] for d in rest])
+    side = 64 if types[1] in ("unsigned char", "unsigned short", *_NARROW) else 32
+    tiles = -(-rows // side) * -(-cols // side) * math.prod(batch_sizes)
+    run, grid = kernel(f"copy_tiled<{', '.join(types)}>"), blocks_for(tiles, 1, 16)
+    numbers = [np.int64(x) for x in (rows, cols, to[along], source[-1], math.prod(batch_sizes))]
+    return lambda target, array: run(grid, (32, 8), (target, array, *numbers, batch))
+
+
+_NARROW = [CUDA_NAMES[name] for name in ("bool", "int8", "uint8", "int16", "float16", "bfloat16")]
+
+
+def _grid(n: int, each: int) -> tuple[int]:
+    return blocks_for(n, _THREADS * each, 16)
+
+
+def empty_like(x: Any, dtype: Any) -> DeviceArray:
+    """An uninitialised array of the shape of `x`, in the same order in memory if `x` is dense, else contiguous."""
+    order = _memory_order(x.shape, x.strides, x.itemsize)
+    if order is None:
+        return empty(x.shape, dtype)
+    back = tuple(map(order.index, range(x.ndim)))
+    return adopt(empty(tuple([x.shape[d] for d in order]), dtype).transpose(back))
+
+
+@functools.lru_cache(maxsize=4096)
+def _memory_order(shape: Any, strides: Any, itemsize: int) -> tuple[int, ...] | None:
+    """The dimensions in the order they lie in memory; None for the standard order or where there are gaps."""
+    order = tuple(sorted(range(len(shape)), key=lambda d: -strides[d] if shape[d] != 1 else 0))
+    step = itemsize
+    for d in reversed(order):
+        if shape[d] != 1 and strides[d] != step:
+            return None
+        step *= shape[d]
+    return None if order == tuple(range(len(shape))) else order
+
+
+def copied(x: Any) -> Any:
+    """A contiguous copy."""
+    out = empty(x.shape, x.dtype)
+    return out if write(out, x) else adopt(x.copy())
+
+
+def contiguous(x: Any) -> Any:
+    """`x` itself if its elements lie in order, else a copy in which they do."""
+    return x if x.flags.c_contiguous else copied(x)
+
+
+def _written(out: Any, source: Any) -> Any:
+    return out if write(out, source) else NotImplemented
+
+
+@_clone.kernel
+def _(x: Any, *, order: str) -> Any:
+    return _written(empty(x.shape, x.dtype) if order == "C" else empty_like(x, x.dtype), x)
+
+
+@_reshaped_copy.kernel
+def _(x: Any, *, shape: tuple[int, ...]) -> Any:
+    return copied(x).reshape(shape)
+
+
+@cast_float.kernel
+def _(x: Any, *, dtype: Any) -> Any:
+    return _written(empty_like(x, dtype), x)
+
+
+@cast_other.kernel
+def _(x: Any, *, dtype: Any) -> Any:
+    return _written(empty_like(x, dtype), x)
+
+
+@fills.copy.kernel
+def _(x: Any, source: Any) -> Any:
+    if type(source) is not DeviceArray:
+        return filled(x.shape, source, x.dtype)
+    return _written(empty(x.shape, x.dtype), source)
+
+
+@assign.kernel
+def _(target: Any, source: Any) -> Any:
+    if type(source) is DeviceArray:
+        return None if write(target, source) else NotImplemented
+    return None if set_all(target, source) else NotImplemented
+
+
+@expand_to.kernel
+def _(x: Any, *, shape: tuple[int, ...]) -> Any:
+    return _written(empty(shape, x.dtype), x)
+
+
+@spread.kernel
+def _(g: Any, *, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
+    if not keepdim and dim is not None:
+        g = g.reshape([1 if d in dim else n for d, n in enumerate(shape)])
+    return _written(empty(shape, g.dtype), g)
+
+
+@_flip.kernel
+def _(x: Any, *, dims: tuple[int, ...]) -> Any:
+    turned = x[tuple([slice(None, None, -1) if d in dims else slice(None) for d in range(x.ndim)])] if dims else x
+    return _written(empty(x.shape, x.dtype), turned)
+
+
+@_repeat.kernel
+def _(x: Any, *, times: tuple[int, ...]) -> Any:
+    own = (1,) * (len(times) - x.ndim) + x.shape
+    out = empty(tuple([t * n for t, n in zip(times, own)]), x.dtype)
+    apart = out.reshape(tuple(itertools.chain.from_iterable(zip(times, own))))
+    once = contiguous(x).reshape(tuple(itertools.chain.from_iterable((1, n) for n in own)))
+    return out if write(apart, once) else NotImplemented
+
+
+# ---- fills ----
+
+
+def set_all(target: Any, value: Any) -> bool:
+    """`target[...] = value`, a number. False if that takes more than MAX_DIMS dimensions."""
+    if not target.size:
+        return True
+    launch = _fill_plan(target.shape, target.strides, target.itemsize, alignment(target.data.ptr))
+    if launch is None:
+        return False
+    launch(target, pattern(value, target.dtype))
+    return True
+
+
+@functools.lru_cache(maxsize=1024)
+def _pattern(value: Any, kind: type, sign: float, dtype: Any) -> Any:
+    return np.asarray(value).astype(dtype).reshape(1).view(_BITS_DTYPES[dtype.itemsize])[0]
+
+
+def pattern(value: Any, dtype: Any) -> Any:
+    """The bits of a number in `dtype`."""
+    return _pattern(value, type(value), math.copysign(1.0, value), dtype)
+
+
+@functools.lru_cache(maxsize=4096)
+def _fill_plan(shape: Any, strides: Any, itemsize: int, aligned: int) -> Any:
+    steps = [s // itemsize for s in strides]
+    order = sorted(range(len(shape)), key=lambda d: -abs(steps[d]))
+    sizes, (steps,) = merged([shape[d] for d in order], [[steps[d] for d in order]])
+    n = math.prod(sizes)
+    count, grid = np.int64(n), blocks_for(n, _THREADS * 4, 16)
+    if not sizes or (len(sizes) == 1 and steps == [1]):
+        width = 16 // itemsize if aligned == 16 else 1
+        run = kernel(f"fill_flat<{_BITS[itemsize]}, {width}>")
+        return lambda target, value: run(grid, (_THREADS,), (count, target, value))
+    if len(sizes) > MAX_DIMS:
+        return None
+    run, places = kernel(f"fill_strided<{_BITS[itemsize]}, {index_type(sizes, steps)}>"), walk(sizes, steps)
+    return lambda target, value: run(grid, (_THREADS,), (count, target, places, value))
+
+
+def filled(shape: Any, value: Any, dtype: Any) -> DeviceArray:
+    """An array of one value."""
+    out = empty(shape, dtype)
+    set_all(out, value)
+    return out
+
+
+def zeros(shape: Any, dtype: Any) -> DeviceArray:
+    """An array of zeros."""
+    return filled(shape, 0, dtype)
+
+
+@fills._fill.kernel
+def _(x: Any, *, value: Any) -> Any:
+    return filled(x.shape, value, x.dtype)
+
+
+@fills._fill_from.kernel
+def _(x: Any, value: Any) -> Any:
+    return _written(empty(x.shape, x.dtype), value)
+
+
+@put_among_zeros.kernel
+def _(g: Any, *, shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
+    out = zeros(shape, g.dtype)
+    return out if write(out[(*index, ...) if ... not in index else index], g) else NotImplemented
+
+
+@clear_view.kernel
+def _(x: Any, *, steps: Any) -> Any:
+    out = copied(x)
+    return out if set_all(follow(out, steps), 0) else NotImplemented
+
+
+__all__ = ["contiguous", "copied", "empty_like", "filled", "set_all", "write", "zeros"]
