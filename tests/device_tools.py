@@ -8,7 +8,6 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import pytest
 

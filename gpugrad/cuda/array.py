@@ -27,7 +27,7 @@ class HostFallbackWarning(UserWarning):
     """An op ran on the host because CuPy cannot run its body: correct, and slow."""
 
 
-class DeviceArray(cp.ndarray):  # type: ignore[misc, name-defined]
+class DeviceArray(cp.ndarray):  # type: ignore[name-defined]
     """An array in device memory."""
 
     __slots__ = ()

@@ -64,7 +64,7 @@ def _device() -> int:
 @functools.cache
 def _load(source: str, names: tuple[str, ...], device: int) -> list[Kernel]:
     cp = backend.cupy()
-    options = ("-std=c++17", f"-I{folder()}")
+    options: tuple[str, ...] = ("-std=c++17", f"-I{folder()}")
     if not backend.simulated():
         options += tuple(f"-I{p}" for p in _toolkit_includes())
     module = cp.RawModule(code=source, options=options, name_expressions=names)
