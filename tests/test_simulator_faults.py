@@ -11,7 +11,7 @@ from device_tools import need
 need("g++", "clang++")
 
 import gpugrad.cuda.simulator as cupy  # noqa: E402
-from gpugrad.cuda.simulator import settings  # noqa: E402
+from gpugrad.cuda.simulator import build, settings  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not settings.checked(), reason="the simulator's own checks are off")
 
@@ -294,9 +294,10 @@ def test_divergent_barriers() -> None:
 
 def test_undefined_behaviour() -> None:
     out, number = cupy.empty(32, np.float32), cupy.empty(4, np.int32)
-    with pytest.raises(cupy.UndefinedBehavior, match="no multiple of 16 as 'const struct float4' needs"):
-        launch("misaligned", 1, floats(8), out)
-    with pytest.raises(cupy.UndefinedBehavior, match=r"index 8 is out of the bounds of 'float \[8\]'"):
+    if build.find_compiler().is_gcc:  # clang takes a copied struct apart before it looks
+        with pytest.raises(cupy.UndefinedBehavior, match="no multiple of 16 as 'const struct float4' needs"):
+            launch("misaligned", 1, floats(8), out)
+    with pytest.raises(cupy.UndefinedBehavior, match=r"index 8 is out of the bounds of 'float ?\[8\]'"):
         launch("matrix", 4, out, i32(8))
     with pytest.raises(cupy.UndefinedBehavior, match="undefined division of 1 and 0"):
         launch("arithmetic", 1, number, i32(1), i32(0))

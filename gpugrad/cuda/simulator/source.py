@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+_ZERO_SIZES = {"byte": 1, "short": 2, "value": 2, "long": 4, "quad": 8}  # clang's zeros of one element
 GUARD = 64  # bytes before and behind each shared variable
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
@@ -102,16 +103,16 @@ def fence_shared(assembly: str, move: bool = True) -> tuple[str, list[str]]:
 
     Returns the assembly and the variables' names, in the order of the table of their addresses that it now holds.
     """
-    symbols: list[tuple[str, str]] = []
+    symbols: list[tuple[str, int]] = []
     rows: list[str] = []
     shared = False
     for row in assembly.splitlines():
         if row.startswith(("\t.section", "\t.text", "\t.data", "\t.bss")):
             shared = move and re.match(r"\t\.section\t\.bss\._ZZ", row) is not None
             row = f'\t.section\tgpugrad_shared,"aw",@nobits\n\t.zero\t{GUARD}' if shared else row
-        elif shared and (zero := re.match(r"\t\.zero\t(\d+)", row)):
-            label = next(r for r in reversed(rows) if r.endswith(":"))[:-1]
-            symbols.append((label, zero[1]))
+        elif shared and (zeros := re.match(r"\t\.(zero|byte|short|value|long|quad)\t(\d+)", row)):
+            label = next(r for r in reversed(rows) if r.startswith("_ZZ")).split(":")[0]
+            symbols.append((label, int(zeros[2]) or _ZERO_SIZES[zeros[1]]))
             row += f"\n\t.zero\t{GUARD}"
         rows.append(row)
     table = "".join(f"\t.quad\t{symbol}\n\t.quad\t{symbol} + {size}\n" for symbol, size in symbols)

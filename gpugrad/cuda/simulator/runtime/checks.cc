@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "runtime.h"
+#include "scheduler.h"
 
 extern "C" {
 alignas(4096) char gpugrad_dynamic_shared[256 << 10];
@@ -150,7 +150,22 @@ void check_elsewhere(const char* address, size_t size, bool write, bool atomic, 
         return check_shared(variables, address, size, write, atomic, pc);
     }
     if (address >= running->image_begin && address + size <= running->image_end) return;
+    // threadIdx and its like, which g++ knows to be constant to a thread, and clang reads like any variable
+    for (const Index3* index : {&gpugrad_thread_index, &gpugrad_block_index, &gpugrad_block_size, &gpugrad_grid_size})
+        if (!write && address >= reinterpret_cast<const char*>(index) && address + size <= reinterpret_cast<const char*>(index + 1)) return;
     raise_access(kWildAccess, address, size, write, pc);
+}
+
+// The compiler took the address to be aligned to its size, or to 8 bytes.
+inline void check_alignment(const void* pointer, size_t size, uint64_t pc) {
+    const auto address = reinterpret_cast<uint64_t>(pointer);
+    const size_t needed = size < 8 ? size : 8;
+    if (!(address & (needed - 1))) return;
+    Fault fault = new_fault(kMisaligned, pc);
+    fault.address = address;
+    fault.size = static_cast<uint32_t>(size);
+    snprintf(fault.text, sizeof fault.text, "an access of %zu bytes", size);
+    raise_fault(fault);
 }
 
 inline void check(const void* pointer, size_t size, bool write, bool atomic, uint64_t pc) {
@@ -192,28 +207,42 @@ extern "C" {
 
 void __tsan_init() {}
 
-#define ACCESS(size)                                                                                   \
-    void __tsan_read##size(void* address) { check(address, size, false, false, HERE); }                \
-    void __tsan_write##size(void* address) { check(address, size, true, false, HERE); }                \
-    void __tsan_unaligned_read##size(void* address) { check(address, size, false, false, HERE); }      \
-    void __tsan_unaligned_write##size(void* address) { check(address, size, true, false, HERE); }      \
-    void __tsan_volatile_read##size(void* address) { check(address, size, false, false, HERE); }       \
-    void __tsan_volatile_write##size(void* address) { check(address, size, true, false, HERE); }       \
-    void __tsan_unaligned_volatile_read##size(void* address) { check(address, size, false, false, HERE); } \
-    void __tsan_unaligned_volatile_write##size(void* address) { check(address, size, true, false, HERE); } \
-    void __tsan_read_write##size(void* address) {                                                      \
-        check(address, size, false, false, HERE);                                                      \
-        check(address, size, true, false, HERE);                                                       \
-    }
-ACCESS(1)
-ACCESS(2)
-ACCESS(4)
-ACCESS(8)
-ACCESS(16)
+#define ACCESS(kind, size, write)                                                                      \
+    void __tsan_##kind##size(void* address) {                                                          \
+        check_alignment(address, size, HERE);                                                          \
+        check(address, size, write, false, HERE);                                                      \
+    }                                                                                                  \
+    void __tsan_unaligned_##kind##size(void* address) { check(address, size, write, false, HERE); }
+#define ACCESSES(size)                 \
+    ACCESS(read, size, false)          \
+    ACCESS(write, size, true)          \
+    ACCESS(volatile_read, size, false) \
+    ACCESS(volatile_write, size, true)
+ACCESSES(1)
+ACCESSES(2)
+ACCESSES(4)
+ACCESSES(8)
+ACCESSES(16)
+#undef ACCESSES
 #undef ACCESS
 
 void __tsan_read_range(void* address, unsigned long size) { check(address, size, false, false, HERE); }
 void __tsan_write_range(void* address, unsigned long size) { check(address, size, true, false, HERE); }
+// clang's calls for copies that it does not write out
+void* __tsan_memcpy(void* to, const void* from, unsigned long size) {
+    check(from, size, false, false, HERE);
+    check(to, size, true, false, HERE);
+    return memcpy(to, from, size);
+}
+void* __tsan_memmove(void* to, const void* from, unsigned long size) {
+    check(from, size, false, false, HERE);
+    check(to, size, true, false, HERE);
+    return memmove(to, from, size);
+}
+void* __tsan_memset(void* to, int value, unsigned long size) {
+    check(to, size, true, false, HERE);
+    return memset(to, value, size);
+}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 

@@ -65,6 +65,10 @@ struct Thread {
     const char *stack_low, *stack_high;  // of the fiber it runs on
 };
 
+struct Index3 {
+    unsigned x, y, z;
+};
+
 extern Thread* current;
 extern const Launch* running;
 extern uint32_t epoch, block_first_epoch;  // grow at every block barrier, and at the start of every block

@@ -16,11 +16,8 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-struct Index3 {
-    unsigned x, y, z;
-};
 extern "C" {
-Index3 gpugrad_thread_index, gpugrad_block_index, gpugrad_block_size, gpugrad_grid_size;
+simulator::Index3 gpugrad_thread_index, gpugrad_block_index, gpugrad_block_size, gpugrad_grid_size;
 }
 
 namespace simulator {

@@ -4,6 +4,10 @@
 
 #include "runtime.h"
 
+extern "C" {
+extern simulator::Index3 gpugrad_thread_index, gpugrad_block_index, gpugrad_block_size, gpugrad_grid_size;
+}
+
 namespace simulator {
 
 enum State : uint8_t { kUnstarted, kReady, kAtBarrier, kAtWarp, kDone };
