@@ -8,6 +8,7 @@ _MODULES = "accelerator autograd backends cuda data distributions fft linalg nn 
 _BY_MODULE = {
     "serialization": "load save",
     "anomaly": "is_anomaly_enabled",
+    "exchange": "from_cupy from_dlpack",
     "expr": "elementwise",
     "printing": "set_printoptions",
     "random": "Generator default_generator get_rng_state initial_seed manual_seed seed set_rng_state",
@@ -22,9 +23,9 @@ _BY_MODULE = {
     """,
     "toplevel": """
         alpha_dropout batch_norm binary_cross_entropy_with_logits cosine_embedding_loss detach dropout embedding
-        feature_alpha_dropout get_device group_norm hinge_embedding_loss instance_norm is_complex is_inference
-        is_nonzero is_same_size is_signed is_storage kl_div layer_norm margin_ranking_loss poisson_nll_loss rrelu
-        triplet_margin_loss typename
+        conj feature_alpha_dropout get_device group_norm hinge_embedding_loss instance_norm is_complex is_conj
+        is_inference is_neg is_nonzero is_same_size is_signed is_storage kl_div layer_norm margin_ranking_loss
+        poisson_nll_loss real resolve_conj resolve_neg rrelu triplet_margin_loss typename
 
         abs_ acos_ acosh_ alpha_dropout_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_ atanh_
         ceil_ celu_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ detach_ dropout_ erf_ erfc_ exp2_ exp_

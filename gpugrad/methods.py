@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
+from .methods_exchange import ExchangeMethods
 from .methods_index import IndexMethods
 from .methods_linalg import LinalgMethods
+from .methods_more import MoreMethods
 from .methods_nn import NnMethods
 from .methods_random import RandomMethods
 from .methods_reduce import ReduceMethods
@@ -16,8 +18,10 @@ class Methods(
     ShapeMethods,
     CreateMethods,
     ElementwiseMethods,
+    ExchangeMethods,
     IndexMethods,
     LinalgMethods,
+    MoreMethods,
     NnMethods,
     RandomMethods,
     ReduceMethods,

@@ -286,6 +286,36 @@ def is_storage(obj: Any) -> bool:
     return False
 
 
+def real(input: Tensor) -> Tensor:
+    """`input`: its numbers are real."""
+    return input
+
+
+def conj(input: Tensor) -> Tensor:
+    """`input`: real numbers are their own conjugates."""
+    return input
+
+
+def resolve_conj(input: Tensor) -> Tensor:
+    """`input`."""
+    return input
+
+
+def resolve_neg(input: Tensor) -> Tensor:
+    """`input`."""
+    return input
+
+
+def is_conj(input: Tensor) -> bool:
+    """False."""
+    return False
+
+
+def is_neg(input: Tensor) -> bool:
+    """False."""
+    return False
+
+
 def typename(obj: Any) -> str:
     """The name of the type of `obj`; of a tensor, its legacy type's."""
     if isinstance(obj, Tensor):

@@ -34,6 +34,7 @@ if typing.TYPE_CHECKING:
     from .cumulative import *
     from .distance import *
     from .linalg_decompose import *
+    from .linalg_more import *
     from .linalg_norm import *
     from .linalg_products import *
     from .linalg_solve import *
@@ -46,6 +47,7 @@ if typing.TYPE_CHECKING:
     from .rearrange import *
     from .recurrent import *
     from .resample import *
+    from .sets import *
     from .special import *
     from .statistics import *
     from .strided import *

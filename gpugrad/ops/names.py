@@ -15,6 +15,7 @@ _FAMILIES = {
     "cumulative": "cummax cummin cumprod cumsum cumulative_trapezoid diff logcumsumexp trapezoid trapz",
     "distance": "cosine_similarity normalize pairwise_distance",
     "linalg_decompose": "pinverse qr svd",
+    "linalg_more": "matrix_exp vander",
     "linalg_norm": "cdist dist norm",
     "linalg_products": "chain_matmul cross kron matrix_power",
     "linalg_solve": "cholesky cholesky_inverse cholesky_solve det inverse logdet slogdet",
@@ -40,6 +41,7 @@ _FAMILIES = {
     """,
     "recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
     "resample": "channel_shuffle interpolate pixel_shuffle pixel_unshuffle upsample upsample_bilinear upsample_nearest",
+    "sets": "diagonal_scatter isin range select_scatter slice_scatter unravel_index",
     "special": """
         digamma entr erf erfc erfcx erfinv i0 i0e i1 i1e lgamma log_ndtr logit multigammaln mvlgamma ndtr ndtri
         polygamma sinc xlog1py xlogy zeta
