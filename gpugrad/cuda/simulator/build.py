@@ -103,7 +103,7 @@ def _key(*parts: str) -> str:
 @functools.cache
 def _own_sources() -> str:
     files = sorted([*INCLUDE.iterdir(), *RUNTIME.iterdir(), HERE / "source.py"])
-    return "".join(f.name + f.read_text() for f in files)
+    return "".join(f.name + f.read_text("utf-8") for f in files)
 
 
 def _into_cache(folder: Path, files: Path) -> None:
@@ -117,7 +117,14 @@ def _into_cache(folder: Path, files: Path) -> None:
 
 def _run(compiler: Compiler, arguments: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LC_ALL": "C", "GCC_COLORS": ""}
-    return subprocess.run([compiler.path, *map(str, arguments)], capture_output=True, text=True, env=environment)
+    return subprocess.run(
+        [compiler.path, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+    )
 
 
 def runtime_library(mode: str) -> Path:
@@ -183,7 +190,9 @@ def build(code: str, options: Sequence[str], names: Sequence[str], mode: str) ->
             raise
         _into_cache(folder, made)
     return Built(
-        folder / "module.so", (folder / "module.cu").read_text(), json.loads((folder / "shared.json").read_text())
+        folder / "module.so",
+        (folder / "module.cu").read_text("utf-8"),
+        json.loads((folder / "shared.json").read_text()),
     )
 
 
@@ -197,18 +206,19 @@ def _compile(
     link: tuple[str, ...],
 ) -> None:
     source, assembly = folder / "module.cu", folder / "module.s"
-    source.write_text(code)
+    source.write_text(code, "utf-8")
     search = ["-I", str(INCLUDE)]
     macros = [f for f in flags if f.startswith(("-D", "-U"))]
     scanned = _run(compiler, ["-E", "-P", "-x", "c++", *macros, *search, source])
-    source.write_text(code + kernel_table([*names, *(n for n in plain_kernels(scanned.stdout) if n not in names)]))
+    table = kernel_table([*names, *(n for n in plain_kernels(scanned.stdout) if n not in names)])
+    source.write_text(code + table, "utf-8")
     header = _precompiled_header(compiler, flags)
     done = _run(compiler, [*flags, *search, *header, "-S", "-x", "c++", source, "-o", assembly])
     if done.returncode:
         raise CompileException(_explain(done.stderr, code))
     # The address sanitizer fences variables itself
-    fenced, variables = fence_shared(assembly.read_text(), move=not link)
-    assembly.write_text(fenced)
+    fenced, variables = fence_shared(assembly.read_text("latin-1"), move=not link)
+    assembly.write_text(fenced, "latin-1")  # strings of any bytes
     (folder / "shared.json").write_text(json.dumps(variables))
     done = _run(compiler, ["-shared", *link, assembly, runtime, "-o", folder / "module.so"])
     if done.returncode:

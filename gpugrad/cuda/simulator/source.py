@@ -37,7 +37,7 @@ def inline_includes(code: str, folders: Sequence[Path], name: str) -> str:
                 if found.resolve() not in seen:
                     seen.add(found.resolve())
                     yield f'#line 1 "{found}"'
-                    yield from expand(found.read_text().replace("#pragma once", ""), str(found), 1)
+                    yield from expand(found.read_text("utf-8").replace("#pragma once", ""), str(found), 1)
                 yield f'#line {line + 1} "{where}"'
             line += 1
 
@@ -106,7 +106,7 @@ def fence_shared(assembly: str, move: bool = True) -> tuple[str, list[str]]:
     symbols: list[tuple[str, int]] = []
     rows: list[str] = []
     shared = False
-    for row in assembly.splitlines():
+    for row in assembly.split("\n"):
         if row.startswith(("\t.section", "\t.text", "\t.data", "\t.bss")):
             shared = move and re.match(r"\t\.section\t\.bss\._ZZ", row) is not None
             row = f'\t.section\tgpugrad_shared,"aw",@nobits\n\t.zero\t{GUARD}' if shared else row
