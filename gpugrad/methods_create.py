@@ -224,9 +224,6 @@ class CreateMethods:
     def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
         return self.to(Device("cuda") if device is None else Device(device), non_blocking=non_blocking)
 
-    def pin_memory(self) -> Tensor:
-        return self
-
     def share_memory_(self) -> Tensor:
         return self
 
@@ -464,14 +461,6 @@ class CreateMethods:
             raise RuntimeError("only leaf tensors can be pickled; use x.detach()")
         array = np.ascontiguousarray(self._to_numpy())
         return rebuild, (type(self), array.tobytes(), self.dtype, array.shape, self._requires_grad)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        if self._requires_grad:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        return self._array.__dlpack__(**options)
-
-    def __dlpack_device__(self) -> Any:
-        return self._array.__dlpack_device__()
 
 
 def _resync(tensor: Any) -> None:

@@ -15,7 +15,7 @@ LAYERS = [
     {"core", "views", "return_types"},
     {"op", "callpath", "inplace", "random", "ops"},
     {"expr", "walk", "engine", "anomaly"},
-    {"function", "gradcheck", "functional_autograd", "serialization", "special", "linalg", "fft", "settings"},
+    {"exchange", "function", "gradcheck", "functional_autograd", "serialization", "special", "linalg", "fft", "settings"},
     {"autograd", "backends", "cuda", "lazy_names", "legacy_types", "toplevel"},
     {"accelerator"},
     {"nn", "optim", "utils", "distributions"},

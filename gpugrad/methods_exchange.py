@@ -1,0 +1,72 @@
+"""Tensor methods: memory shared with other libraries, page-locked memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .core import Tensor
+
+
+class ExchangeMethods:
+    """What other libraries ask of a tensor."""
+
+    __slots__ = ()
+
+    _array: Any
+    _requires_grad: bool
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """The memory as a DLPack capsule. BufferError for a tensor that requires grad."""
+        if self._requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where a CUDA tensor lies, for CuPy, Numba and others. AttributeError for a tensor on the CPU.
+
+        RuntimeError for one that requires grad.
+        """
+        found = getattr(self._array, "__cuda_array_interface__", None)
+        if found is None:
+            raise AttributeError("Can't get __cuda_array_interface__ on non-CUDA tensor; move it with .cuda() first")
+        if self._requires_grad:
+            raise RuntimeError(
+                "Can't get __cuda_array_interface__ on Variable that requires grad. If gradients aren't required, use "
+                "var.detach() to get Variable that doesn't require grad."
+            )
+        return found
+
+    def pin_memory(self) -> Tensor:
+        """A copy in page-locked memory, from which copies to a CUDA device are faster; itself if it is there.
+
+        RuntimeError for a tensor on a CUDA device, or if there is none.
+        """
+        from .core import wrap
+        from .cuda import backend
+
+        self_: Any = self
+        if self_.is_cuda:
+            raise RuntimeError(f"cannot pin '{self_.type()}' on {self_.device}: only dense CPU tensors can be pinned")
+        if self_.is_pinned():
+            return self_
+        backend.require()
+        if backend.simulated():
+            array = self._array.copy()
+        else:
+            memory = backend.cupy().cuda.alloc_pinned_memory(max(self._array.nbytes, 1))
+            array = np.frombuffer(memory, self._array.dtype, self._array.size).reshape(self._array.shape)
+            array[...] = self._array
+        pinned = wrap(array)
+        pinned.__dict__["_pinned"] = True
+        return pinned
+
+    def is_pinned(self, device: Any = None) -> bool:
+        """Whether the tensor lies in page-locked memory."""
+        return bool(getattr(self, "__dict__", {}).get("_pinned", False))
