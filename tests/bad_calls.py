@@ -149,6 +149,10 @@ SHAPES: dict[str, Bad] = {
 }
 
 DTYPES: dict[str, Bad] = {
+    "mm of bool": Bad("2x2:bool 2x2:bool", lambda t, x, y: x @ y, r"mm.*bool"),
+    "bmm of bool": Bad("1x2x2:bool 1x2x2:bool", lambda t, x, y: t.bmm(x, y), r"mm.*bool"),
+    "mv of bool": Bad("2x2:bool 2:bool", lambda t, x, y: x @ y, r"mm.*bool"),
+    "linear of bool": Bad("2x2:bool 2x2:bool", lambda t, x, w: t.nn.functional.linear(x, w), r"linear.*bool|mm.*bool"),
     "matmul": Bad("2x3 3x2:float64", lambda t, x, y: x @ y, r"m.*float32.*float64|m.*float != double"),
     "linear": Bad("2x3 4x3:float64", lambda t, x, w: t.nn.functional.linear(x, w), r"linear.*float32.*float64"),
     "conv2d": Bad("1x2x4x4 1x2x3x3:float64", lambda t, x, w: t.nn.functional.conv2d(x, w), r"float32.*float64"),

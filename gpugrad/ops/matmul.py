@@ -12,6 +12,7 @@ from ..dtypes import LOW_PRECISION, as_dtype
 from ..inplace import into
 from ..op import op
 from .arithmetic import add, mul
+from .elementwise import not_implemented
 from .reduce import expand_to, sum_over
 from .shape import adjoint
 
@@ -34,9 +35,14 @@ __all__ = [
 ]
 
 
+_SPECIAL = LOW_PRECISION | {np.dtype(np.bool_)}  # one look-up for both
+
+
 def product(x: Any, y: Any) -> Any:
-    """`x @ y` on arrays."""
-    if x.dtype in LOW_PRECISION:
+    """`x @ y` on arrays. NotImplementedError for bools."""
+    if x.dtype in _SPECIAL:
+        if x.dtype.kind == "b":
+            raise not_implemented("mm", x.dtype)
         return np.matmul(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
     if x.ndim == 2 == y.ndim:
         return np.dot(x, y)  # half the overhead of np.matmul for small matrices
