@@ -11,7 +11,7 @@ from names_data import NAMES
 
 import gpugrad
 
-OWN = {"elementwise"}  # public at the top level and not PyTorch's
+OWN = {"elementwise", "from_cupy"}  # public at the top level and not PyTorch's
 
 
 def find(path: str) -> Any:
