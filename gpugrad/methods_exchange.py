@@ -15,20 +15,17 @@ class ExchangeMethods:
 
     __slots__ = ()
 
-    _array: Any
-    _requires_grad: bool
-
-    def __dlpack__(self, **options: Any) -> Any:
+    def __dlpack__(self: Any, **options: Any) -> Any:
         """The memory as a DLPack capsule. BufferError for a tensor that requires grad."""
         if self._requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return self._array.__dlpack__(**options)
 
-    def __dlpack_device__(self) -> Any:
+    def __dlpack_device__(self: Any) -> Any:
         return self._array.__dlpack_device__()
 
     @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
+    def __cuda_array_interface__(self: Any) -> dict[str, Any]:
         """Where a CUDA tensor lies, for CuPy, Numba and others. AttributeError for a tensor on the CPU.
 
         RuntimeError for one that requires grad.
@@ -43,7 +40,7 @@ class ExchangeMethods:
             )
         return found
 
-    def pin_memory(self) -> Tensor:
+    def pin_memory(self: Any) -> Tensor:
         """A copy in page-locked memory, from which copies to a CUDA device are faster; itself if it is there.
 
         RuntimeError for a tensor on a CUDA device, or if there is none.
@@ -51,11 +48,10 @@ class ExchangeMethods:
         from .core import wrap
         from .cuda import backend
 
-        self_: Any = self
-        if self_.is_cuda:
-            raise RuntimeError(f"cannot pin '{self_.type()}' on {self_.device}: only dense CPU tensors can be pinned")
-        if self_.is_pinned():
-            return self_
+        if self.is_cuda:
+            raise RuntimeError(f"cannot pin '{self.type()}' on {self.device}: only dense CPU tensors can be pinned")
+        if self.is_pinned():
+            return self
         backend.require()
         if backend.simulated():
             array = self._array.copy()
