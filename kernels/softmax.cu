@@ -1,94 +1,26 @@
-// Softmax and log-softmax over the last dimension, and their gradients.
+// Softmax and log-softmax, and their gradients.
 //
 //   softmax       y = exp(x - max x) / sum exp(x - max x)      dx = y * (dy - sum y dy)
 //   log-softmax   y = x - max x - log sum exp(x - max x)       dx = dy - exp(y) * sum dy
 //
-// Layout: `rows` rows of `cols` contiguous elements, rows one behind the other. Any of float32, float64, float16 and
-// bfloat16; arithmetic is float32 (float64 for float64): the maximum is exact, sums are formed per thread, then by halves.
+// Layout: `rows` rows of `cols` contiguous elements, rows one behind the other; or, for a dimension that is not the last,
+// (outer, n, inner) with the n elements of a column `inner` apart. Any of float32, float64, float16 and bfloat16;
+// arithmetic is float32 (float64 for float64): the maximum is exact, sums are formed per thread, then by halves.
 //
-// Geometry: THREADS threads hold a row in registers, EACH elements a thread: one read and one write of the row. Blocks
-// are (THREADS, 128 / THREADS) for THREADS up to 32 and (THREADS) above; grid.x covers the rows. Loads are 16 bytes wide
-// from the row's first 16-byte boundary on; what lies before and behind is one element a thread. All arrays of a call
-// must lie equally to that boundary; if they do not, or cols > THREADS * EACH, the *_long kernels serve: a block of 256
-// threads a row, which they read twice (the second time mostly from the L2 cache), an element at a time.
+// Geometry
+//   softmax_*           THREADS threads hold a row in registers, EACH elements a thread: one read and one write of the
+//                       row. Blocks are (THREADS, 128 / THREADS) for THREADS up to 32 and (THREADS) above; grid.x covers
+//                       the rows. Loads are 16 bytes wide from the row's first 16-byte boundary on; what lies before and
+//                       behind is one element a thread. All arrays of a call must lie equally to that boundary.
+//   softmax_*_long      rows of any length: a block of kLongThreads a row, which it reads twice, the second time mostly
+//                       from the L2 cache. Arrays that do not lie equally are walked an element at a time.
+//   softmax_*_columns   a block has blockDim.x columns, neighbours if `inner` is not 1, and blockDim.y threads along each;
+//                       they are read twice.
 //
-// Bytes moved: forward 2 * rows * cols * sizeof(T), backward 3.
-#include "common.cuh"
+// Bytes moved: forward 2 * rows * cols * sizeof(T), backward 3; where it is read twice, up to 1.5 times as many.
+#include "row.cuh"
 
 namespace gpugrad {
-
-// One thread's part of a row: packs, and at most one element before the first and one behind the last.
-template <class T, int THREADS, int EACH> struct RowPart {
-    using C = Compute<T>;
-    static constexpr int kWidth = kPack<T>, kPacks = EACH / kPack<T>;
-    static_assert(EACH % kPack<T> == 0 && THREADS >= kPack<T>, "a part is whole packs; head and tail one element a thread");
-
-    C item[EACH], head, tail;
-
-    struct Span {
-        int head, packs, cols;
-        __device__ __forceinline__ Span(const T* row, int cols) : cols(cols) {
-            head = min(elements_to_boundary(row), cols);
-            packs = (cols - head) / kWidth;
-        }
-        __device__ __forceinline__ int tail() const { return head + packs * kWidth; }
-    };
-
-    __device__ __forceinline__ void load(const T* row, Span span, C missing) {
-        const int t = static_cast<int>(threadIdx.x);
-#pragma unroll
-        for (int p = 0; p < kPacks; ++p) {
-            const int at = t + p * THREADS;
-            if (at < span.packs) {
-                const auto pack = load_pack<kWidth>(row + span.head + at * kWidth);
-#pragma unroll
-                for (int i = 0; i < kWidth; ++i) item[p * kWidth + i] = widen(pack.item[i]);
-            } else {
-#pragma unroll
-                for (int i = 0; i < kWidth; ++i) item[p * kWidth + i] = missing;
-            }
-        }
-        head = t < span.head ? widen(row[t]) : missing;
-        tail = span.tail() + t < span.cols ? widen(row[span.tail() + t]) : missing;
-    }
-
-    __device__ __forceinline__ void store(T* row, Span span) const {
-        const int t = static_cast<int>(threadIdx.x);
-#pragma unroll
-        for (int p = 0; p < kPacks; ++p) {
-            const int at = t + p * THREADS;
-            if (at < span.packs) {
-                Pack<T> pack;
-#pragma unroll
-                for (int i = 0; i < kWidth; ++i) pack.item[i] = narrow<T>(item[p * kWidth + i]);
-                store_pack<kWidth>(row + span.head + at * kWidth, pack);
-            }
-        }
-        if (t < span.head) row[t] = narrow<T>(head);
-        if (span.tail() + t < span.cols) row[span.tail() + t] = narrow<T>(tail);
-    }
-
-    // f(element, the other part's element) for each
-    template <class F> __device__ __forceinline__ void with(const RowPart& other, F f) {
-#pragma unroll
-        for (int i = 0; i < EACH; ++i) f(item[i], other.item[i]);
-        f(head, other.head);
-        f(tail, other.tail);
-    }
-
-    template <class F> __device__ __forceinline__ void each(F f) {
-#pragma unroll
-        for (int i = 0; i < EACH; ++i) f(item[i]);
-        f(head);
-        f(tail);
-    }
-};
-
-// Over the THREADS threads of a row.
-template <class Op, int THREADS, class C> __device__ __forceinline__ C row_reduce(C value, C* scratch) {
-    if constexpr (THREADS <= 32) return warp_reduce<Op, THREADS>(value);
-    else return block_reduce<Op, THREADS>(value, scratch);
-}
 
 template <class T, bool LOG, int THREADS, int EACH>
 __global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS)
@@ -144,20 +76,6 @@ softmax_backward(const T* __restrict__ dy, const T* __restrict__ y, T* __restric
     gradient.store(dx + start, span);
 }
 
-constexpr int kLongThreads = 256;
-
-// The sum of exp(x - top), together with top: it is scaled when a larger element comes. One exponential an element.
-template <class C> struct ScaledSum {
-    C top, total;
-    __device__ __forceinline__ void add(C x) {
-        if (x == -infinity<C>()) return;  // adds 0, and -inf - -inf would be NaN
-        const bool smaller = x <= top;
-        const C scale = exponential(smaller ? x - top : top - x);
-        total = smaller ? total + scale : total * scale + C(1);
-        top = smaller ? top : x;
-    }
-};
-
 template <class T, bool LOG>
 __global__ void __launch_bounds__(kLongThreads)
 softmax_forward_long(const T* __restrict__ x, T* __restrict__ out, int64 cols) {
@@ -165,18 +83,24 @@ softmax_forward_long(const T* __restrict__ x, T* __restrict__ out, int64 cols) {
     __shared__ C maxima[kLongThreads / 32], sums[kLongThreads / 32];
     x += blockIdx.x * cols;
     out += blockIdx.x * cols;
-    ScaledSum<C> mine{-infinity<C>(), C(0)};
-#pragma unroll (sizeof(C) == 8 ? 1 : 4)
-    for (int64 i = threadIdx.x; i < cols; i += kLongThreads) mine.add(widen(x[i]));
+    ScaledSum<C> mine;
+    walk_row<kLongThreads>(cols, [&](int64 at, auto width) {
+        const auto in = load_pack<width.value>(x + at);
+#pragma unroll
+        for (int i = 0; i < width.value; ++i) mine.add(widen(in.item[i]));
+    }, x);
     const C top = block_reduce<Max, kLongThreads>(mine.top, maxima);
-    const C share = mine.total == C(0) ? C(0) : mine.total * exponential(mine.top - top);
-    const C total = block_reduce<Sum, kLongThreads>(share, sums);
+    const C total = block_reduce<Sum, kLongThreads>(mine.share(top), sums);
     const C last = LOG ? logarithm(total) : C(1) / total;
-#pragma unroll (sizeof(C) == 8 ? 1 : 4)
-    for (int64 i = threadIdx.x; i < cols; i += kLongThreads) {
-        const C v = widen(x[i]) - top;
-        out[i] = narrow<T>(LOG ? v - last : exponential(v) * last);
-    }
+    walk_row<kLongThreads>(cols, [&](int64 at, auto width) {
+        auto pack = load_pack<width.value>(x + at);
+#pragma unroll
+        for (int i = 0; i < width.value; ++i) {
+            const C v = widen(pack.item[i]) - top;
+            pack.item[i] = narrow<T>(LOG ? v - last : exponential(v) * last);
+        }
+        store_pack<width.value>(out + at, pack);
+    }, x, out);
 }
 
 template <class T, bool LOG>
@@ -188,13 +112,66 @@ softmax_backward_long(const T* __restrict__ dy, const T* __restrict__ y, T* __re
     y += blockIdx.x * cols;
     dx += blockIdx.x * cols;
     C mine = 0;
-#pragma unroll (sizeof(C) == 8 ? 1 : 4)
-    for (int64 i = threadIdx.x; i < cols; i += kLongThreads) mine += LOG ? widen(dy[i]) : widen(dy[i]) * widen(y[i]);
+    walk_row<kLongThreads>(cols, [&](int64 at, auto width) {
+        const auto g = load_pack<width.value>(dy + at);
+        const auto v = load_pack<width.value>(y + at);
+#pragma unroll
+        for (int i = 0; i < width.value; ++i) mine += LOG ? widen(g.item[i]) : widen(g.item[i]) * widen(v.item[i]);
+    }, dy, y);
     const C total = block_reduce<Sum, kLongThreads>(mine, sums);
+    walk_row<kLongThreads>(cols, [&](int64 at, auto width) {
+        auto pack = load_pack<width.value>(dy + at);
+        const auto value = load_pack<width.value>(y + at);
+#pragma unroll
+        for (int i = 0; i < width.value; ++i) {
+            const C g = widen(pack.item[i]), v = widen(value.item[i]);
+            pack.item[i] = narrow<T>(LOG ? g - exponential(v) * total : v * (g - total));
+        }
+        store_pack<width.value>(dx + at, pack);
+    }, dy, y, dx);
+}
+
+template <class T, bool LOG>
+__global__ void __launch_bounds__(kColumnThreads)
+softmax_forward_columns(const T* __restrict__ x, T* __restrict__ out, int64 columns, int64 n, int64 inner) {
+    using C = Compute<T>;
+    __shared__ C scratch[kColumnThreads];
+    const int64 column = static_cast<int64>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const int64 start = column < columns ? column_start(column, n, inner) : 0;
+    const int64 mine = column < columns ? n : 0;  // columns beyond the last take part in the barriers, with no elements
+    ScaledSum<C> sum;
 #pragma unroll (sizeof(C) == 8 ? 1 : 4)
-    for (int64 i = threadIdx.x; i < cols; i += kLongThreads) {
-        const C g = widen(dy[i]), v = widen(y[i]);
-        dx[i] = narrow<T>(LOG ? g - exponential(v) * total : v * (g - total));
+    for (int64 k = threadIdx.y; k < mine; k += blockDim.y) sum.add(widen(x[start + k * inner]));
+    const C top = column_reduce<Max>(sum.top, scratch);
+    const C total = column_reduce<Sum>(sum.share(top), scratch);
+    const C last = LOG ? logarithm(total) : C(1) / total;
+#pragma unroll (sizeof(C) == 8 ? 1 : 4)
+    for (int64 k = threadIdx.y; k < mine; k += blockDim.y) {
+        const C v = widen(x[start + k * inner]) - top;
+        out[start + k * inner] = narrow<T>(LOG ? v - last : exponential(v) * last);
+    }
+}
+
+template <class T, bool LOG>
+__global__ void __launch_bounds__(kColumnThreads) softmax_backward_columns(
+    const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, int64 columns, int64 n, int64 inner) {
+    using C = Compute<T>;
+    __shared__ C scratch[kColumnThreads];
+    const int64 column = static_cast<int64>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const int64 start = column < columns ? column_start(column, n, inner) : 0;
+    const int64 mine = column < columns ? n : 0;
+    C sum = 0;
+#pragma unroll (sizeof(C) == 8 ? 1 : 4)
+    for (int64 k = threadIdx.y; k < mine; k += blockDim.y) {
+        const int64 at = start + k * inner;
+        sum += LOG ? widen(dy[at]) : widen(dy[at]) * widen(y[at]);
+    }
+    const C total = column_reduce<Sum>(sum, scratch);
+#pragma unroll (sizeof(C) == 8 ? 1 : 4)
+    for (int64 k = threadIdx.y; k < mine; k += blockDim.y) {
+        const int64 at = start + k * inner;
+        const C g = widen(dy[at]), v = widen(y[at]);
+        dx[at] = narrow<T>(LOG ? g - exponential(v) * total : v * (g - total));
     }
 }
 

@@ -50,7 +50,7 @@ def run(way: str, kind: str, log: str, inputs: list[Any], out: Any, long: bool =
     fitting = [s for s in shapes(way, kind)[:4] if cols <= s[0] * s[1] <= 4096]
     if long or not fitting:
         kernel = module(kind, log).get_function(f"gpugrad::softmax_{way}_long<{kind}, {log}>")
-        return kernel((rows,), (256,), (*inputs, out, np.int64(cols)))
+        return kernel((rows,), (512,), (*inputs, out, np.int64(cols)))
     threads, each = fitting[0]
     together = 128 // threads if threads <= 32 else 1
     kernel = module(kind, log).get_function(f"gpugrad::softmax_{way}<{kind}, {log}, {threads}, {each}>")
@@ -144,7 +144,11 @@ INSTANCES = "\n".join(
     + [
         f"template __global__ void gpugrad::softmax_forward_long<{k}, {log}>(const {k}*, {k}*, gpugrad::int64);\n"
         f"template __global__ void gpugrad::softmax_backward_long<{k}, {log}>"
-        f"(const {k}*, const {k}*, {k}*, gpugrad::int64);"
+        f"(const {k}*, const {k}*, {k}*, gpugrad::int64);\n"
+        f"template __global__ void gpugrad::softmax_forward_columns<{k}, {log}>"
+        f"(const {k}*, {k}*, gpugrad::int64, gpugrad::int64, gpugrad::int64);\n"
+        f"template __global__ void gpugrad::softmax_backward_columns<{k}, {log}>"
+        f"(const {k}*, const {k}*, {k}*, gpugrad::int64, gpugrad::int64, gpugrad::int64);"
         for k in TYPES
         for log in ("false", "true")
     ]

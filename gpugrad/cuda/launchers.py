@@ -2,3 +2,5 @@
 
 from . import array as array
 from . import copy as copy
+from . import random as random
+from . import softmax as softmax

@@ -1,0 +1,51 @@
+"""What launchers of row kernels share: arrays in the layout the kernels read, kernels by name, shapes of blocks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from ..ops.rearrange import _clone
+from .module import Kernel, kernels
+
+LONG_THREADS = 512  # kLongThreads
+
+Shape = tuple[int, int]  # threads a row, elements a thread
+
+
+@functools.cache
+def kernel(file: str, name: str) -> Kernel:
+    """The kernel `gpugrad::<name>` of a file."""
+    return kernels(file, f"gpugrad::{name}")[0]
+
+
+def ready(x: Any) -> Any:
+    """`x`, or a copy of it if it is not contiguous or does not begin on a 16-byte boundary."""
+    return x if x.flags.c_contiguous and x.data.ptr % 16 == 0 else _clone(x, order="C")
+
+
+def split(shape: Sequence[int], dim: int) -> tuple[int, int, int]:
+    """The product of the sizes before `dim`, its own, and that of those behind."""
+    return prod(shape[:dim]), shape[dim], prod(shape[dim + 1 :])
+
+
+def fitting(shapes: Sequence[Shape], cols: int) -> Shape | None:
+    """The first of `shapes` that holds a row of `cols` elements in registers; None if it is too long for all."""
+    return next((s for s in shapes if cols <= s[0] * s[1]), None)
+
+
+def row_launch(rows: int, threads: int) -> tuple[tuple[int], tuple[int, int]]:
+    """Grid and block of a kernel that gives each row `threads` threads: as many rows to a block as make 128 threads."""
+    together = max(1, 128 // threads) if threads <= 32 else 1
+    return (-(-rows // together),), (threads, together)
+
+
+def column_launch(columns: int, n: int) -> tuple[tuple[int], tuple[int, int]]:
+    """Grid and block of a kernel over columns of `n` elements: about eight elements a thread, 16 threads at most."""
+    along = 1
+    while along < 16 and along * 8 < n:
+        along *= 2
+    beside = max(32, 128 // along)
+    return (-(-columns // beside),), (beside, along)

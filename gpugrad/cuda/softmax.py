@@ -1,0 +1,75 @@
+"""Softmax, log-softmax and their gradients, by `kernels/softmax.cu`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import FLOATS
+from ..ops.softmax import _log_softmax, _softmax, log_softmax_grad, softmax_grad
+from .array import empty
+from .module import cuda_name
+from .rows import LONG_THREADS, Shape, column_launch, fitting, kernel, ready, row_launch, split
+
+# By what one row takes: registers are few in a backward, which holds two rows, and for float64
+_FORWARD = ((8, 8), (16, 8), (32, 32), (32, 96), (64, 96), (128, 128))
+_BACKWARD = ((8, 8), (16, 8), (32, 32), (64, 32), (128, 32), (256, 24))
+_FORWARD_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 32), (256, 32))
+_BACKWARD_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 24), (256, 24))
+
+
+def _launch(name: str, arrays: tuple[Any, ...], dim: Any, shapes: tuple[Shape, ...], log: bool) -> Any:
+    """The kernel `name` over the dimension in the tuple `dim` (None: a 0-d array) of arrays of one shape and dtype."""
+    x = arrays[0]
+    if x.dtype not in FLOATS or any(a.dtype is not x.dtype or a.shape != x.shape for a in arrays):
+        return NotImplemented
+    out = empty(x.shape, x.dtype)
+    if not out.size:
+        return out
+    given = (*map(ready, arrays), out)
+    outer, n, inner = split(x.shape, dim[0]) if dim else (1, 1, 1)
+    types = f"{cuda_name(x.dtype)}, {'true' if log else 'false'}"
+    if inner > 1:
+        grid, block = column_launch(outer * inner, n)
+        sizes = (np.int64(outer * inner), np.int64(n), np.int64(inner))
+        kernel("softmax.cu", f"{name}_columns<{types}>")(grid, block, (*given, *sizes))
+        return out
+    shape = fitting(shapes, n)
+    if shape is None:
+        kernel("softmax.cu", f"{name}_long<{types}>")((outer,), (LONG_THREADS,), (*given, np.int64(n)))
+        return out
+    grid, block = row_launch(outer, shape[0])
+    run = kernel("softmax.cu", f"{name}<{types}, {shape[0]}, {shape[1]}>")
+    run(grid, block, (*given, np.int64(outer), np.int32(n)))
+    return out
+
+
+def _forward(x: Any, dim: Any, log: bool) -> Any:
+    shapes = _FORWARD_DOUBLE if x.itemsize == 8 else _FORWARD
+    return _launch("softmax_forward", (x,), dim, shapes, log)
+
+
+def _backward(dy: Any, y: Any, dim: Any, log: bool) -> Any:
+    shapes = _BACKWARD_DOUBLE if y.itemsize == 8 else _BACKWARD
+    return _launch("softmax_backward", (dy, y), dim, shapes, log)
+
+
+@_softmax.kernel
+def _softmax_kernel(x: Any, *, dim: Any) -> Any:
+    return _forward(x, dim, log=False)
+
+
+@_log_softmax.kernel
+def _log_softmax_kernel(x: Any, *, dim: Any) -> Any:
+    return _forward(x, dim, log=True)
+
+
+@softmax_grad.kernel
+def _softmax_grad_kernel(dy: Any, y: Any, *, dim: Any) -> Any:
+    return _backward(dy, y, dim, log=False)
+
+
+@log_softmax_grad.kernel
+def _log_softmax_grad_kernel(dy: Any, y: Any, *, dim: Any) -> Any:
+    return _backward(dy, y, dim, log=True)
