@@ -14,7 +14,7 @@
 
 Of its own: `counters` (copies, waits, launches) and the exceptions of `faults`. It needs Linux and a C++ compiler.
 Settings: GPUGRAD_SIMULATE_SEED draws the order of threads and blocks, GPUGRAD_SIMULATE_CHECK=0 turns the checks of each
-access off (about ten times faster), GPUGRAD_SIMULATE_MEMORY is the device's memory in bytes, GPUGRAD_CACHE the folder
+access off (up to one and a half times faster where memory is the bound), GPUGRAD_SIMULATE_MEMORY is the device's memory in bytes, GPUGRAD_CACHE the folder
 of compiled kernels.
 
 What it does not simulate: time, occupancy, memory order between blocks that run at once (they run one after another),
