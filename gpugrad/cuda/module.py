@@ -30,6 +30,9 @@ CUDA_NAMES = {
     "int32": "int",
     "int16": "short",
     "int8": "signed char",
+    "uint64": "unsigned long long",
+    "uint32": "unsigned int",
+    "uint16": "unsigned short",
     "uint8": "unsigned char",
     "bool": "bool",
 }
@@ -49,7 +52,12 @@ def folder() -> Path:
 
 def kernels(file: str, *names: str) -> list[Kernel]:
     """Kernels of a file by name expression; those named together are compiled together."""
-    return _load(f'#line 1 "kernels/{file}"\n{(folder() / file).read_text()}', names, _device())
+    return _load(_source(file), names, _device())
+
+
+@functools.cache
+def _source(file: str) -> str:
+    return f'#line 1 "kernels/{file}"\n{(folder() / file).read_text()}'
 
 
 def compiled(source: str, *names: str) -> list[Kernel]:
@@ -58,7 +66,7 @@ def compiled(source: str, *names: str) -> list[Kernel]:
 
 
 def _device() -> int:
-    return int(backend.cupy().cuda.runtime.getDevice())
+    return 0 if backend.device_count() == 1 else int(backend.cupy().cuda.runtime.getDevice())
 
 
 @functools.cache
