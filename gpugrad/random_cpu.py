@@ -193,17 +193,26 @@ def random_(out: np.ndarray, low: int | None = None, high: int | None = None, *,
         draw = generator.words64 if dtype.itemsize == 8 else generator.words
         words = draw(out.size)
         return _store(out, (words % words.dtype.type(_largest(dtype) + 1)).astype(np.int64))
+    low, span = integer_span(dtype, low, high)
+    if span == 2**64:
+        return _store(out, generator.words64(out.size).view(np.int64))
+    words = generator.words64(out.size) if span >= 2**28 else generator.words(out.size)
+    values = (words % words.dtype.type(span)).astype(np.uint64) + np.uint64(low % 2**64)
+    return _store(out, values.view(np.int64))
+
+
+def integer_span(dtype: np.dtype, low: int | None, high: int | None) -> tuple[int, int]:
+    """The first integer that `random_` may draw, and how many there are. The errors and the warning are `random_`'s."""
+    if low is None and high is None:
+        return 0, _largest(dtype) + 1
     low = 0 if low is None else low
     for bound in (low, high):
         if bound is not None and not _INT64_MIN <= bound < _INT64_END:
             raise ValueError(f"random_ expects bounds in [-2**63, 2**63), but got {bound}")
     if low == _INT64_MIN and high is None and dtype in _WIDE:
-        return _store(out, generator.words64(out.size).view(np.int64))
+        return low, 2**64
     low, high = _range(dtype, low, high)
-    span = high - low
-    words = generator.words64(out.size) if span >= 2**28 else generator.words(out.size)
-    values = (words % words.dtype.type(span)).astype(np.uint64) + np.uint64(low % 2**64)
-    return _store(out, values.view(np.int64))
+    return low, high - low
 
 
 def _range(dtype: np.dtype, low: int, high: int | None) -> tuple[int, int]:
@@ -227,7 +236,7 @@ def _range(dtype: np.dtype, low: int, high: int | None) -> tuple[int, int]:
             warnings.warn(
                 f"random_: {name}={value} is beyond {_largest(dtype)}, up to which {dtype} has every integer",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
     return low, high
 

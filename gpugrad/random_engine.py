@@ -17,7 +17,7 @@ import numpy as np
 from .random_math import libm
 
 _BLOCK = 624  # words the twister makes at a time
-_DEFAULT_SEED = 67280421310721  # of `torch.Generator()`
+DEFAULT_SEED = 67280421310721  # of `torch.Generator()`
 
 # The C struct that PyTorch copies into the state's bytes (ATen/CPUGeneratorImpl.cpp), padding spelled out.
 _STATE = np.dtype(
@@ -39,6 +39,24 @@ _STATE = np.dtype(
 )
 
 
+def as_seed(seed: object) -> int:
+    """A seed in `[0, 2**64)`; a negative one stands for `seed + 2**64`.
+
+    Raises RuntimeError for anything but an integer and ValueError for one outside `[-2**63, 2**64)`.
+    """
+    if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
+        raise RuntimeError(f"manual_seed expected an int, but got {type(seed).__name__}")
+    seed = operator.index(seed)
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"manual_seed expected a seed in [-2**63, 2**64), but got {seed}")
+    return seed % 2**64
+
+
+def fresh_seed() -> int:
+    """A seed from the operating system's entropy, of 53 bits as in PyTorch."""
+    return int.from_bytes(os.urandom(8), "little") % 2**53
+
+
 class Mt19937:
     """A stream of 32-bit words, MT19937 seeded and read as PyTorch's CPU generator is.
 
@@ -49,7 +67,7 @@ class Mt19937:
 
     __slots__ = ("_block", "_lock", "_normal", "_position", "_seed", "_source")
 
-    def __init__(self, seed: int = _DEFAULT_SEED) -> None:
+    def __init__(self, seed: int = DEFAULT_SEED) -> None:
         self._lock = threading.Lock()
         self._source = np.random.RandomState(0)
         self.manual_seed(seed)
@@ -63,13 +81,9 @@ class Mt19937:
         A negative seed stands for `seed + 2**64`; only the lowest 32 bits choose the stream. Raises RuntimeError for
         anything but an integer and ValueError for one outside `[-2**63, 2**64)`.
         """
-        if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
-            raise RuntimeError(f"manual_seed expected an int, but got {type(seed).__name__}")
-        seed = operator.index(seed)
-        if not -(2**63) <= seed < 2**64:
-            raise ValueError(f"manual_seed expected a seed in [-2**63, 2**64), but got {seed}")
+        seed = as_seed(seed)
         with self._lock:
-            self._seed = seed % 2**64
+            self._seed = seed
             self._source.seed(seed % 2**32)
             self._block = np.empty(0, np.uint32)
             self._position = _BLOCK
@@ -78,9 +92,13 @@ class Mt19937:
 
     def seed(self) -> int:
         """Seed from the operating system's entropy and return that seed, of 53 bits as in PyTorch."""
-        seed = int.from_bytes(os.urandom(8), "little") % 2**53
+        seed = fresh_seed()
         self.manual_seed(seed)
         return seed
+
+    def on_host(self) -> Mt19937:
+        """The engine that draws what is drawn on the host: this one."""
+        return self
 
     def initial_seed(self) -> int:
         """The seed of this stream, in `[0, 2**64)`."""

@@ -25,6 +25,14 @@ _LATE = {
     "default_stream": "streams",
     "set_stream": "streams",
     "stream": "streams",
+    "default_generators": "generators",
+    "get_rng_state": "generators",
+    "get_rng_state_all": "generators",
+    "initial_seed": "generators",
+    "seed": "generators",
+    "seed_all": "generators",
+    "set_rng_state": "generators",
+    "set_rng_state_all": "generators",
     "max_memory_allocated": "memory",
     "max_memory_reserved": "memory",
     "mem_get_info": "memory",
@@ -138,10 +146,18 @@ def ipc_collect() -> None:
 
 def manual_seed(seed: int) -> None:
     """Seed the current device's generator: nothing to do without one, as in PyTorch."""
+    if is_available():
+        from . import generators
+
+        generators.manual_seed(seed)
 
 
 def manual_seed_all(seed: int) -> None:
     """Seed the generators of all devices: nothing to do without one, as in PyTorch."""
+    if is_available():
+        from . import generators
+
+        generators.manual_seed_all(seed)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,5 +2,9 @@
 
 from . import array as array
 from . import copy as copy
+from . import reduce as reduce
 from . import random as random
 from . import softmax as softmax
+from . import arrange as arrange
+from . import index as index
+from . import lookup as lookup

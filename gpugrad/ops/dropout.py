@@ -22,7 +22,7 @@ _ALPHA = 1.7580993408473766  # minus SELU's limit at -inf: the value dropped ele
 
 
 @op
-def _channel_mask(x: Any, *, p: float, generator: Any) -> Any:
+def channel_mask(x: Any, *, p: float, generator: Any) -> Any:
     """The mask of `dropout`, one element for each (N, C) of `x`, in a shape that broadcasts."""
     return dropout_mask(np.empty_like(x, shape=x.shape[:2] + (1,) * (x.ndim - 2)), p=p, generator=generator)
 
@@ -56,14 +56,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_probability(p)
     if _idle(input, p, training):
         return input
-    return _multiply(input, dropout_mask(input, p=p, generator=engine_of(None)), inplace)
+    return _multiply(input, dropout_mask(input, p=p, generator=engine_of(None, input.device)), inplace)
 
 
 def _dropout_channels(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     """`dropout` of whole channels of (N, C, *)."""
     if _idle(input, p, training):
         return input
-    return _multiply(input, _channel_mask(input, p=p, generator=engine_of(None)), inplace)
+    return _multiply(input, channel_mask(input, p=p, generator=engine_of(None, input.device)), inplace)
 
 
 def _without_batch(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
@@ -127,7 +127,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     _check_probability(p)
     if _idle(input, p, training):
         return input
-    return _alpha(input, dropout_mask(input, p=p, generator=engine_of(None)), p, inplace)
+    return _alpha(input, dropout_mask(input, p=p, generator=engine_of(None, input.device)), p, inplace)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
@@ -135,4 +135,4 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     _check_probability(p)
     if _idle(input, p, training):
         return input
-    return _alpha(input, _channel_mask(input, p=p, generator=engine_of(None)), p, inplace)
+    return _alpha(input, channel_mask(input, p=p, generator=engine_of(None, input.device)), p, inplace)

@@ -1,4 +1,4 @@
-"""Random tensors. Each draws, from the same seed, the numbers PyTorch draws on the CPU."""
+"""Random tensors. On the CPU each draws, from the same seed, the numbers PyTorch draws; other devices have their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from .. import random_cpu as draw
 from .. import random_sampling as sampling
 from ..core import Tensor, mark_written, wrap
-from ..device import as_device
+from ..device import ARRAY_TYPES, Device, array_device, arrays_on, as_device, same_device
 from ..dtypes import FLOATS, as_dtype, get_default_dtype, int64
 from ..inplace import check_writable, into
 from ..op import op
@@ -47,9 +47,22 @@ def fill_random(tensor: Tensor, name: str, generator: Any, **options: Any) -> Te
     check_writable(tensor, f"{name}_")
     if tensor._requires_grad:
         update(tensor, fill, 0)
-    random_fill(tensor._array, name=f"{name}_", options=options, generator=engine_of(generator))
+    _filled(tensor._array, f"{name}_", generator, **options)
     mark_written(tensor)
     return tensor
+
+
+def _filled(array: Any, name: str, generator: Any, **options: Any) -> Any:
+    """`array`, filled with the draws called `name` in `random_cpu`."""
+    random_fill(array, name=name, options=options, generator=engine_of(generator, array_device(array)))
+    return array
+
+
+def _drawn_on_host(function: Any, array: Any, *arguments: Any, generator: Any) -> Any:
+    """What a function of `random_sampling` makes of `array`, wherever that is."""
+    kind = ARRAY_TYPES[type(array)]
+    engine = engine_of(generator, kind.device_of(array)).on_host()
+    return kind.from_numpy(function(kind.to_numpy(array), *arguments, generator=engine))
 
 
 @op
@@ -60,9 +73,14 @@ def dropout_mask(x: Any, *, p: float, generator: Any) -> Any:
     return keep
 
 
-def _fresh(size: Any, dtype: Any, device: Any, requires_grad: bool, name: str) -> np.ndarray:
+def _where(device: Any, out: Tensor | None) -> Device:
+    """The device that a tensor is to be made on: by default that of `out`."""
+    return as_device(array_device(out._array) if device is None and out is not None else device)
+
+
+def _fresh(size: Any, dtype: Any, device: Any, requires_grad: bool, name: str, out: Tensor | None = None) -> Any:
     """An array to fill. All is checked before anything is drawn."""
-    as_device(device)
+    where = _where(device, out)
     shape = as_size(size)
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
@@ -71,7 +89,7 @@ def _fresh(size: Any, dtype: Any, device: Any, requires_grad: bool, name: str) -
         raise RuntimeError(
             f"{name}(): Only Tensors of floating point dtype can require gradients, not {as_dtype(wanted)}"
         )
-    return np.empty(shape, wanted)
+    return arrays_on(where).full(shape, None, wanted)
 
 
 def rand(
@@ -86,10 +104,8 @@ def rand(
     pin_memory: bool = False,
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    array = draw.uniform_(
-        _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "rand"), generator=engine_of(generator)
-    )
-    made = make(array, device, requires_grad)
+    array = _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "rand", out)
+    made = wrap(_filled(array, "uniform_", generator), requires_grad)
     return made if out is None else into(out, made, "rand")
 
 
@@ -105,11 +121,8 @@ def randn(
     pin_memory: bool = False,
 ) -> Tensor:
     """Standard normal numbers."""
-    array = draw.normal_(
-        _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "randn"),
-        generator=engine_of(generator),
-    )
-    made = make(array, device, requires_grad)
+    array = _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "randn", out)
+    made = wrap(_filled(array, "normal_", generator), requires_grad)
     return made if out is None else into(out, made, "randn")
 
 
@@ -134,9 +147,10 @@ def randint(
         device,
         requires_grad,
         "randint",
+        out,
     )
-    draw.random_(array, operator.index(low), operator.index(high), generator=engine_of(generator))
-    made = make(array, device, requires_grad)
+    _filled(array, "random_", generator, low=operator.index(low), high=operator.index(high))
+    made = wrap(array, requires_grad)
     return made if out is None else into(out, made, "randint")
 
 
@@ -153,33 +167,49 @@ def randperm(
 ) -> Tensor:
     """The integers below `n` in random order."""
     wanted = (int64 if dtype is None else as_dtype(dtype)).numpy
-    as_device(device)
-    made = make(sampling.randperm(n, wanted, generator=engine_of(generator)), device, requires_grad)
+    where = _where(device, out)
+    made = make(sampling.randperm(n, wanted, generator=engine_of(generator, where).on_host()), where, requires_grad)
     return made if out is None else into(out, made, "randperm")
 
 
-def _like(input: Tensor, dtype: Any, device: Any) -> np.ndarray:
-    as_device(device)
-    return _beside(input._array, None if dtype is None else as_dtype(dtype).numpy)
+def _like(input: Tensor, dtype: Any, device: Any, requires_grad: bool, name: str) -> Any:
+    """An array to fill like that of `input`."""
+    where = None if device is None else as_device(device)
+    wanted = input._array.dtype if dtype is None else as_dtype(dtype).numpy
+    if where is None or same_device(where, input.device):
+        if requires_grad and wanted not in FLOATS:
+            raise RuntimeError(
+                f"{name}(): Only Tensors of floating point dtype can require gradients, not {as_dtype(wanted)}"
+            )
+        return _beside(input._array, wanted)
+    return _fresh((input.shape,), wanted, where, requires_grad, name)
 
 
 def _beside(array: Any, dtype: Any = None) -> Any:
     """An array like `array` in its layout, which is the order of the draws; an expanded one has none to keep."""
-    return np.empty_like(array, dtype=dtype, order="C" if 0 in array.strides else "K")
+    return empty_beside(array, dtype=array.dtype if dtype is None else dtype)
+
+
+@op
+def empty_beside(x: Any, *, dtype: Any) -> Any:
+    """An uninitialised array like `x`."""
+    return np.empty_like(x, dtype=dtype, order="C" if 0 in x.strides else "K")
 
 
 def rand_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
     """Uniform numbers in the shape and dtype of `input`."""
-    return make(draw.uniform_(_like(input, dtype, device), generator=engine_of(generator)), device, requires_grad)
+    array = _like(input, dtype, device, requires_grad, "rand_like")
+    return wrap(_filled(array, "uniform_", generator), requires_grad)
 
 
 def randn_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
     """Normal numbers in the shape and dtype of `input`."""
-    return make(draw.normal_(_like(input, dtype, device), generator=engine_of(generator)), device, requires_grad)
+    array = _like(input, dtype, device, requires_grad, "randn_like")
+    return wrap(_filled(array, "normal_", generator), requires_grad)
 
 
 def randint_like(
@@ -194,9 +224,8 @@ def randint_like(
 ) -> Tensor:
     """Integers in the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)
-    return make(
-        draw.random_(_like(input, dtype, device), low, high, generator=engine_of(generator)), device, requires_grad
-    )
+    array = _like(input, dtype, device, requires_grad, "randint_like")
+    return wrap(_filled(array, "random_", generator, low=low, high=high), requires_grad)
 
 
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
@@ -206,7 +235,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, o
         raise NotImplementedError(
             f"bernoulli(): expected probabilities of a floating dtype, got {input.dtype}; give p, or convert with .float()"
         )
-    made = wrap(draw.bernoulli_(_beside(input._array), probabilities, generator=engine_of(generator)))
+    made = wrap(_filled(_beside(input._array), "bernoulli_", generator, p=probabilities))
     return made if out is None else into(out, made, "bernoulli")
 
 
@@ -214,13 +243,13 @@ def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """Indices drawn with probabilities proportional to the rows of `input`."""
-    made = wrap(sampling.multinomial(input._array, num_samples, replacement, generator=engine_of(generator)))
+    made = wrap(_drawn_on_host(sampling.multinomial, input._array, num_samples, replacement, generator=generator))
     return made if out is None else into(out, made, "multinomial")
 
 
 def poisson(input: Tensor, generator: Any = None) -> Tensor:
     """Poisson numbers with the rates `input`."""
-    return wrap(sampling.poisson(input._array, generator=engine_of(generator)))
+    return wrap(_drawn_on_host(sampling.poisson, input._array, generator=generator))
 
 
 def normal(
@@ -236,11 +265,21 @@ def normal(
 ) -> Tensor:
     """Normal numbers of the given means and deviations: tensors, or numbers with a `size`."""
     if size is not None:
-        array = _fresh(tuple(size), dtype, device, requires_grad, "normal")
-        made = make(draw.normal_(array, mean, std, generator=engine_of(generator)), device, requires_grad)
+        array = _fresh(tuple(size), dtype, device, requires_grad, "normal", out)
+        made = wrap(_filled(array, "normal_", generator, mean=mean, std=std), requires_grad)
     else:
-        given = [x._array if isinstance(x, Tensor) else x for x in (mean, std)]
-        if not any(isinstance(x, np.ndarray) for x in given):
+        given = [x for x in (mean, std) if isinstance(x, Tensor)]
+        if not given:
             raise TypeError("normal(): needs a tensor for mean or std, or size=")
-        made = wrap(sampling.normal(*given, generator=engine_of(generator)))
+        made = wrap(_normal_around(mean, std, given[0].device, generator))
     return made if out is None else into(out, made, "normal")
+
+
+def _normal_around(mean: Any, std: Any, device: Device, generator: Any) -> Any:
+    """An array of normal numbers whose mean, standard deviation or both are tensors on `device`."""
+    arrays = [x._array if isinstance(x, Tensor) else x for x in (mean, std)]
+    engine = engine_of(generator, device)
+    if device.type == "cpu":
+        return sampling.normal(*arrays, generator=engine)
+    numbers = [arrays_on(device).to_numpy(x) if x is not given else x for x, given in zip(arrays, (mean, std))]
+    return arrays_on(device).from_numpy(sampling.normal(*numbers, generator=engine.on_host()))

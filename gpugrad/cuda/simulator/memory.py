@@ -37,7 +37,7 @@ class Allocation:
         self.address, self.offset, self.size = address, offset, size
 
     def __del__(self) -> None:
-        device = _device()
+        device = _device() if _device is not None else None  # None while the interpreter shuts down
         if device is not None:
             device.free(self)
 
