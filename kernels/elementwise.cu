@@ -1,97 +1,148 @@
-// Elementwise formulas: the loops around a formula that gpugrad/cuda/elementwise.py prints as
+// Elementwise formulas: the loops around a formula that gpugrad/cuda/printing.py prints as
 //
-//   struct Formula { static __device__ __forceinline__ auto apply(float x0, float x1) { ... } };
+//   struct Formula0 { static __device__ __forceinline__ Values<float> apply(float x0, float x1) { ... } };
 //
 // An input is an array (`const T*`), one element in device memory that stands for all (`Single<T>`), or a number passed
-// by value (`T`). Arithmetic is in Compute<T>: float32 for float16 and bfloat16.
+// by value (`T`). Up to three outputs, of one shape. Arithmetic is in Compute<T>: float32 for float16 and bfloat16.
 //
-// map_flat      all arrays contiguous and of the output's shape. W elements (16 bytes) to a load, four loads of each
-//               input in flight; grid.x blocks of 256 threads take tiles of 256 * W * 4 elements in turn. W is 1 where an
-//               array is not aligned.
-// map_strided   anything else that broadcasts, up to 8 dimensions (neighbours that can be are merged on the host): one
-//               element a thread and pass, its place in each input from its index. `Index` is int where all fits in it.
+// map_flat      all arrays contiguous and of the outputs' shape. W elements (16 bytes) to a load, L loads of each input
+//               in flight; grid.x blocks of 256 threads take tiles of 256 * W * L elements in turn. W is 1 where an
+//               array is not aligned; L is 1, and W too, for long formulas, which are bound by arithmetic.
+// map_strided   anything else that broadcasts, up to 8 dimensions (neighbours that can be are merged on the host): W
+//               neighbours along the last dimension a thread and pass, their place in each input from the index of the
+//               first. An input is read W elements at once where it is contiguous there, once where it is repeated. W is
+//               1 unless it divides the last dimension and every contiguous row starts on its boundary. `Index` is
+//               unsigned where all fits in it: 32-bit divisions.
 //
-// Bytes moved: each input and the output once; a broadcast input comes from the caches.
+// Bytes moved: each input and the outputs once; a broadcast input comes from the caches.
 #include "common.cuh"
 #include "math.cuh"
+#include "special.cuh"
 
 namespace gpugrad {
 
-constexpr int kMapThreads = 256, kInFlight = 4, kMaxDims = 8;
+constexpr int kMapThreads = 256, kMaxDims = 8;
+
+// ---- what a formula returns, and where it goes -----------------------------------------------------------------------
+
+template <class... C> struct Values {};
+template <class C, class... Rest> struct Values<C, Rest...> {
+    C first;
+    Values<Rest...> rest;
+};
+
+template <class... Out> struct Outputs {};
+template <class Out, class... Rest> struct Outputs<Out, Rest...> {
+    Out* first;
+    Outputs<Rest...> rest;
+};
+
+template <int W, class... C> __device__ __forceinline__ void store_values(Outputs<>, int64, const Values<C...> (&)[W]) {}
+
+template <int W, class Out, class... Outs, class C, class... Rest>
+__device__ __forceinline__ void store_values(Outputs<Out, Outs...> out, int64 at, const Values<C, Rest...> (&values)[W]) {
+    Pack<Out, W> pack;
+    Values<Rest...> rest[W];
+#pragma unroll
+    for (int w = 0; w < W; ++w) {
+        pack.item[w] = narrow<Out>(values[w].first);
+        rest[w] = values[w].rest;
+    }
+    store_pack<W>(out.first + at, pack);
+    store_values<W>(out.rest, at, rest);
+}
+
+// ---- inputs ----------------------------------------------------------------------------------------------------------
 
 template <class T> struct Single {
     const T* element;
 };
 
-template <class C, int W> struct Tile {
-    C item[kInFlight][W];
-};
-
+// `load` reads what W neighbours need, and may be repeated before anything is used; `at` is one of them as arithmetic
+// takes it. `step` is the distance of neighbours: 1, or anything with W loads.
 template <class T> struct Input {  // a number
-    template <class Index> static __device__ __forceinline__ T read(T number, Index) { return number; }
-    template <int W> static __device__ __forceinline__ Tile<T, W> tile(T number, int64) {
-        Tile<T, W> all;
-#pragma unroll
-        for (int k = 0; k < kInFlight; ++k)
-#pragma unroll
-            for (int w = 0; w < W; ++w) all.item[k][w] = number;
-        return all;
-    }
+    template <int W> struct Loaded {
+        T number;
+        __device__ __forceinline__ T at(int) const { return number; }
+    };
+    template <int W> static __device__ __forceinline__ Loaded<W> load(T number, int64) { return {number}; }
+    template <int W> static __device__ __forceinline__ Loaded<W> load(T number, int64, int64) { return {number}; }
 };
 
 template <class T> struct Input<Single<T>> {
     using C = Compute<T>;
-    template <class Index> static __device__ __forceinline__ C read(Single<T> x, Index) { return widen(*x.element); }
-    template <int W> static __device__ __forceinline__ Tile<C, W> tile(Single<T> x, int64) {
-        return Input<C>::template tile<W>(widen(*x.element), 0);
-    }
+    template <int W> using Loaded = typename Input<C>::template Loaded<W>;
+    template <int W> static __device__ __forceinline__ Loaded<W> load(Single<T> x, int64) { return {widen(*x.element)}; }
 };
 
 template <class T> struct Input<const T*> {
     using C = Compute<T>;
-    template <class Index> static __device__ __forceinline__ C read(const T* x, Index i) { return widen(x[i]); }
-    template <int W> static __device__ __forceinline__ Tile<C, W> tile(const T* x, int64 first) {
-        Pack<T, W> packs[kInFlight];
+    template <int W> struct Loaded {
+        Pack<T, W> pack;
+        __device__ __forceinline__ C at(int w) const { return widen(pack.item[w]); }
+    };
+    template <int W> static __device__ __forceinline__ Loaded<W> load(const T* x, int64 first) {
+        return {load_pack<W>(x + first)};
+    }
+    template <int W> static __device__ __forceinline__ Loaded<W> load(const T* x, int64 first, int64 step) {
+        if (W == 1 || step == 1) return load<W>(x, first);
+        Loaded<W> made;
 #pragma unroll
-        for (int k = 0; k < kInFlight; ++k) packs[k] = load_pack<W>(x + first + k * kMapThreads * W);
-        Tile<C, W> all;
-#pragma unroll
-        for (int k = 0; k < kInFlight; ++k)
-#pragma unroll
-            for (int w = 0; w < W; ++w) all.item[k][w] = widen(packs[k].item[w]);
-        return all;
+        for (int w = 0; w < W; ++w) made.pack.item[w] = x[first + w * step];
+        return made;
     }
 };
 
-template <class F, int W, class Out, class... C>
-__device__ __forceinline__ void write_tile(Out* out, const Tile<C, W>&... in) {
+template <class F, int W, class... Out, class... Loaded>
+__device__ __forceinline__ void apply_and_store(Outputs<Out...> out, int64 at, const Loaded&... in) {
+    decltype(F::apply(in.at(0)...)) values[W];
 #pragma unroll
-    for (int k = 0; k < kInFlight; ++k) {
-        Pack<Out, W> pack;
-#pragma unroll
-        for (int w = 0; w < W; ++w) pack.item[w] = narrow<Out>(F::apply(in.item[k][w]...));
-        store_pack<W>(out + k * kMapThreads * W, pack);
-    }
+    for (int w = 0; w < W; ++w) values[w] = F::apply(in.at(w)...);
+    store_values<W>(out, at, values);
 }
 
-template <class F, int W, class Out, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_flat(int64 n, Out* __restrict__ out, In... in) {
-    constexpr int kTile = kMapThreads * W * kInFlight;
-    for (int64 start = static_cast<int64>(blockIdx.x) * kTile; start < n; start += static_cast<int64>(gridDim.x) * kTile) {
+// ---- contiguous arrays -----------------------------------------------------------------------------------------------
+
+template <int W, int L, class Loaded> struct InFlight {
+    Loaded each[L];
+};
+
+template <class In, int W, int L> __device__ __forceinline__ auto load_tile(In in, int64 first) {
+    InFlight<W, L, typename Input<In>::template Loaded<W>> tile;
+#pragma unroll
+    for (int l = 0; l < L; ++l) tile.each[l] = Input<In>::template load<W>(in, first + l * (kMapThreads * W));
+    return tile;
+}
+
+template <class F, int W, int L, class... Out, class... Tile>
+__device__ __forceinline__ void finish_tile(Outputs<Out...> out, int64 first, const Tile&... tile) {
+#pragma unroll
+    for (int l = 0; l < L; ++l) apply_and_store<F, W>(out, first + l * (kMapThreads * W), tile.each[l]...);
+}
+
+template <class F, int W, int L, class... Out, class... In>
+__device__ __forceinline__ void flat_loop(int64 n, Outputs<Out...> out, In... in) {
+    constexpr int kTile = kMapThreads * W * L;
+    const int64 stride = static_cast<int64>(gridDim.x) * kTile;
+    for (int64 start = static_cast<int64>(blockIdx.x) * kTile; start < n; start += stride) {
         const int64 first = start + threadIdx.x * W;
         if (start + kTile <= n) {
-            write_tile<F, W>(out + first, Input<In>::template tile<W>(in, first)...);
+            finish_tile<F, W, L>(out, first, load_tile<In, W, L>(in, first)...);
         } else {
-            for (int64 i = start + threadIdx.x; i < n; i += kMapThreads) out[i] = narrow<Out>(F::apply(Input<In>::read(in, i)...));
+            for (int64 i = start + threadIdx.x; i < n; i += kMapThreads)
+                apply_and_store<F, 1>(out, i, Input<In>::template load<1>(in, i)...);
         }
     }
 }
 
-// Sizes of the dimensions, the last varying fastest, and the strides of each input in elements.
+// ---- any other layout ------------------------------------------------------------------------------------------------
+
+// Sizes of the dimensions, the last varying fastest and counted in groups of W, and the strides of each input in elements.
 template <int INPUTS> struct Axes {
     int64 count;
     int64 size[kMaxDims];
     int64 stride[INPUTS][kMaxDims];
+    int64 step[INPUTS];  // of neighbours along the last dimension
 };
 
 template <int... K> struct Places {};
@@ -100,24 +151,55 @@ template <int... K> struct CountTo<0, K...> {
     using type = Places<K...>;
 };
 
-template <class F, class Index, class Out, int... K, class... In>
-__device__ __forceinline__ void map_one(Index i, Out* out, const Axes<sizeof...(In)>& axes, Places<K...>, In... in) {
-    Index offset[sizeof...(In)] = {};
-    Index rest = i;
+template <class F, class Index, int W, class... Out, int... K, class... In>
+__device__ __forceinline__ void map_group(
+    Index group, Outputs<Out...> out, const Axes<sizeof...(In)>& axes, Places<K...>, In... in) {
+    int64 offset[sizeof...(In)] = {};
+    Index rest = group;
     for (int d = static_cast<int>(axes.count) - 1; d >= 0; --d) {
         const auto size = static_cast<Index>(axes.size[d]);
         const Index next = rest / size, at = rest - next * size;
-        const Index added[] = {(offset[K] += at * static_cast<Index>(axes.stride[K][d]))...};
-        (void)added;
+        ((offset[K] += static_cast<int64>(at) * axes.stride[K][d]), ...);
         rest = next;
     }
-    out[i] = narrow<Out>(F::apply(Input<In>::read(in, offset[K])...));
+    apply_and_store<F, W>(
+        out, static_cast<int64>(group) * W, Input<In>::template load<W>(in, offset[K], axes.step[K])...);
 }
 
-template <class F, class Index, class Out, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_strided(int64 n, Out* __restrict__ out, Axes<sizeof...(In)> axes, In... in) {
-    GPUGRAD_GRID_LOOP(i, n)
-        map_one<F>(static_cast<Index>(i), out, axes, typename CountTo<static_cast<int>(sizeof...(In))>::type(), in...);
+template <class F, class Index, int W, class... Out, class... In>
+__device__ __forceinline__ void strided_loop(int64 n, Outputs<Out...> out, const Axes<sizeof...(In)>& axes, In... in) {
+    GPUGRAD_GRID_LOOP(group, n)
+        map_group<F, Index, W>(
+            static_cast<Index>(group), out, axes, typename CountTo<static_cast<int>(sizeof...(In))>::type(), in...);
+}
+
+// ---- kernels, by the number of outputs -------------------------------------------------------------------------------
+
+template <class F, int W, int L, class A, class... In>
+__global__ void __launch_bounds__(kMapThreads) map_flat(int64 n, A* a, In... in) {
+    flat_loop<F, W, L>(n, Outputs<A>{a, {}}, in...);
+}
+template <class F, int W, int L, class A, class B, class... In>
+__global__ void __launch_bounds__(kMapThreads) map_flat_2(int64 n, A* a, B* b, In... in) {
+    flat_loop<F, W, L>(n, Outputs<A, B>{a, {b, {}}}, in...);
+}
+template <class F, int W, int L, class A, class B, class D, class... In>
+__global__ void __launch_bounds__(kMapThreads) map_flat_3(int64 n, A* a, B* b, D* d, In... in) {
+    flat_loop<F, W, L>(n, Outputs<A, B, D>{a, {b, {d, {}}}}, in...);
+}
+
+template <class F, class Index, int W, class A, class... In>
+__global__ void __launch_bounds__(kMapThreads) map_strided(int64 n, Axes<sizeof...(In)> axes, A* a, In... in) {
+    strided_loop<F, Index, W>(n, Outputs<A>{a, {}}, axes, in...);
+}
+template <class F, class Index, int W, class A, class B, class... In>
+__global__ void __launch_bounds__(kMapThreads) map_strided_2(int64 n, Axes<sizeof...(In)> axes, A* a, B* b, In... in) {
+    strided_loop<F, Index, W>(n, Outputs<A, B>{a, {b, {}}}, axes, in...);
+}
+template <class F, class Index, int W, class A, class B, class D, class... In>
+__global__ void __launch_bounds__(kMapThreads) map_strided_3(
+    int64 n, Axes<sizeof...(In)> axes, A* a, B* b, D* d, In... in) {
+    strided_loop<F, Index, W>(n, Outputs<A, B, D>{a, {b, {d, {}}}}, axes, in...);
 }
 
 }  // namespace gpugrad

@@ -52,7 +52,7 @@ def folder() -> Path:
 
 def kernels(file: str, *names: str) -> list[Kernel]:
     """Kernels of a file by name expression; those named together are compiled together."""
-    return _load(_source(file), names, _device())
+    return _load(_source(file), names, current_device())
 
 
 @functools.cache
@@ -62,10 +62,11 @@ def _source(file: str) -> str:
 
 def compiled(source: str, *names: str) -> list[Kernel]:
     """Kernels of a source text, which may include files of `kernels/`."""
-    return _load(source, names, _device())
+    return _load(source, names, current_device())
 
 
-def _device() -> int:
+def current_device() -> int:
+    """The index of the current device."""
     return 0 if backend.device_count() == 1 else int(backend.cupy().cuda.runtime.getDevice())
 
 
@@ -94,7 +95,7 @@ def _toolkit_includes() -> list[str]:
 @functools.cache
 def multiprocessors() -> int:
     """How many streaming multiprocessors the current device has."""
-    return int(backend.cupy().cuda.runtime.getDeviceProperties(_device())["multiProcessorCount"])
+    return int(backend.cupy().cuda.runtime.getDeviceProperties(current_device())["multiProcessorCount"])
 
 
 def blocks_for(count: int, each: int, per_multiprocessor: int = 8) -> tuple[int]:

@@ -51,7 +51,7 @@ def accumulate(target: Any, g: Any) -> None:
 
 # ---- sum and difference ----
 
-raw_add = binary("add", np.add, "{0} + {1}")
+raw_add = binary("add", np.add, "add({0}, {1})")
 raw_add.defvjp(x=lambda g: g, y=lambda g: g)
 
 
@@ -66,7 +66,7 @@ def _check_no_bool(*inputs: Any) -> None:
         raise RuntimeError(_NO_BOOL)
 
 
-raw_sub = binary("sub", np.subtract, "{0} - {1}", check=_check_no_bool)
+raw_sub = binary("sub", np.subtract, "subtract({0}, {1})", check=_check_no_bool)
 raw_sub.defvjp(x=lambda g: g, y=lambda g: -g)
 
 
@@ -109,13 +109,13 @@ def _check_not_bool(x: Any) -> None:
         )
 
 
-neg = negative = unary("neg", np.negative, "-{0}", check=_check_not_bool)
+neg = negative = unary("neg", np.negative, "negate({0})", check=_check_not_bool)
 neg.defvjp(x=lambda g: -g)
 
 
 # ---- product and quotient ----
 
-mul = multiply = binary("mul", np.multiply, "{0} * {1}")
+mul = multiply = binary("mul", np.multiply, "multiply({0}, {1})")
 mul.defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
 
 raw_div = binary("div", np.true_divide, "{0} / {1}", to_float=True)
@@ -146,7 +146,7 @@ def _floor_quotient(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y)
 
 
-_div_trunc = binary("div_trunc", refusing("div_trunc", _truncate_quotient, "bool"), "trunc({0} / {1})")
+_div_trunc = binary("div_trunc", refusing("div_trunc", _truncate_quotient, "bool"), "truncate_divide({0}, {1})")
 _div_trunc.defvjp(x=lambda g: zero(g), y=lambda g: zero(g))
 
 floor_divide = binary("floor_divide", refusing("div_floor", _floor_quotient, "bool"), "floor_divide({0}, {1})")
@@ -188,7 +188,7 @@ def _remainder(x: Any, y: Any) -> Any:
     return np.where((rest != 0) & ((y < 0) != (rest < 0)), rest + y, rest)
 
 
-fmod = binary("fmod", refusing("fmod", _fmod, "bool"), "fmod({0}, {1})")
+fmod = binary("fmod", refusing("fmod", _fmod, "bool"), "fmod_of({0}, {1})")
 fmod.defvjp(x=lambda g: g, y=lambda g, x, y: -g * _div_trunc(x, y))
 
 remainder = binary("remainder", refusing("remainder", _remainder, "bool"), "remainder_of({0}, {1})")
@@ -207,7 +207,7 @@ def _sign(x: Any) -> Any:
 sign = sgn = unary("sign", _sign, "({0} > 0) - ({0} < 0)")
 sign.defvjp(x=lambda g: zero(g))
 
-abs = absolute = unary("abs", refusing("abs", np.absolute, "bool"), "fabs({0})")
+abs = absolute = unary("abs", refusing("abs", np.absolute, "bool"), "absolute({0})")
 abs.defvjp(x=lambda g, x: g * sign(x))
 
 

@@ -67,12 +67,12 @@ def _predicate(name: str, body: Body, cuda: str) -> Any:
     return op(body, name=name, names=("input",), cuda=cuda)
 
 
-isnan = _predicate("isnan", lambda x: x != x, "{0} != {0}")
-isinf = _predicate("isinf", lambda x: abs(x) == np.inf, "isinf({0})")
-isfinite = _predicate("isfinite", lambda x: abs(x) < np.inf, "isfinite({0})")
-isposinf = _predicate("isposinf", lambda x: x == np.inf, "{0} > 0 && isinf({0})")
-isneginf = _predicate("isneginf", lambda x: x == -np.inf, "{0} < 0 && isinf({0})")
-signbit = _predicate("signbit", lambda x: x < 0 if is_integral(x) else np.signbit(x), "signbit({0})")
+isnan = _predicate("isnan", lambda x: x != x, "is_nan({0})")
+isinf = _predicate("isinf", lambda x: abs(x) == np.inf, "is_infinite({0})")
+isfinite = _predicate("isfinite", lambda x: abs(x) < np.inf, "is_finite({0})")
+isposinf = _predicate("isposinf", lambda x: x == np.inf, "{0} > 0 && is_infinite({0})")
+isneginf = _predicate("isneginf", lambda x: x == -np.inf, "{0} < 0 && is_infinite({0})")
+signbit = _predicate("signbit", lambda x: x < 0 if is_integral(x) else np.signbit(x), "sign_bit({0})")
 
 
 @op(names=("input", "other"), broadcasts=True, promotes=True)
@@ -133,9 +133,9 @@ def _on_bits(name: str, ufunc: Any, cuda: str, *refused: str) -> Any:
 bitwise_and = _on_bits("bitwise_and", np.bitwise_and, "{0} & {1}")
 bitwise_or = _on_bits("bitwise_or", np.bitwise_or, "{0} | {1}")
 bitwise_xor = _on_bits("bitwise_xor", np.bitwise_xor, "{0} ^ {1}")
-bitwise_left_shift = _on_bits("bitwise_left_shift", np.left_shift, "{0} << {1}", "bool")
-bitwise_right_shift = _on_bits("bitwise_right_shift", np.right_shift, "{0} >> {1}", "bool")
-bitwise_not = _predicate("bitwise_not", refusing("bitwise_not", np.invert, "float"), "~{0}")
+bitwise_left_shift = _on_bits("bitwise_left_shift", np.left_shift, "shift_left({0}, {1})", "bool")
+bitwise_right_shift = _on_bits("bitwise_right_shift", np.right_shift, "shift_right({0}, {1})", "bool")
+bitwise_not = _predicate("bitwise_not", refusing("bitwise_not", np.invert, "float"), "bitwise_not({0})")
 
 
 # ---- choice ----

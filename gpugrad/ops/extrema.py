@@ -15,8 +15,8 @@ from .elementwise import binary, widen
 __all__ = ["clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "maximum", "minimum"]
 
 # NaN wins in maximum and minimum, which share the gradient in halves at a tie, and loses in fmax and fmin.
-maximum = binary("maximum", np.maximum, "{0} != {0} || {0} > {1} ? {0} : {1}")
-minimum = binary("minimum", np.minimum, "{0} != {0} || {0} < {1} ? {0} : {1}")
+maximum = binary("maximum", np.maximum, "is_nan({0}) || {0} >= {1} ? {0} : {1}")
+minimum = binary("minimum", np.minimum, "is_nan({0}) || {0} <= {1} ? {0} : {1}")
 maximum.defvjp(
     x=lambda g, x, y: choose(x == y, g / 2, choose(x < y, 0, g)),
     y=lambda g, x, y: choose(x == y, g / 2, choose(y < x, 0, g)),
@@ -26,8 +26,8 @@ minimum.defvjp(
     y=lambda g, x, y: choose(x == y, g / 2, choose(y > x, 0, g)),
 )
 
-fmax = binary("fmax", np.fmax, "fmax({0}, {1})")
-fmin = binary("fmin", np.fmin, "fmin({0}, {1})")
+fmax = binary("fmax", np.fmax, "is_nan({1}) || {0} >= {1} ? {0} : {1}")
+fmin = binary("fmin", np.fmin, "is_nan({1}) || {0} <= {1} ? {0} : {1}")
 fmax.defvjp(
     x=lambda g, x, y: choose((x >= y) | (y != y), g, 0),
     y=lambda g, x, y: choose((x >= y) | (y != y), 0, g),

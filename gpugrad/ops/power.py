@@ -26,7 +26,7 @@ def _power_body(x: Any, y: Any) -> Any:
     return np.power(x, y)
 
 
-power = binary("pow", refusing("pow", _power_body, "bool"), "pow({0}, {1})", names=("input", "exponent"))
+power = binary("pow", refusing("pow", _power_body, "bool"), "power({0}, {1})", names=("input", "exponent"))
 power.defvjp(
     x=lambda g, x, y: choose(y == 0, 0, g * (y * power(x, y - 1))),
     y=lambda g, out, x, y: g * choose((x == 0) & (y >= 0), 0, out * log(x)),

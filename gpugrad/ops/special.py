@@ -157,7 +157,7 @@ def _logit_body(x: Any, *, eps: float | None) -> Any:
     return special_numpy.logit(x, eps)
 
 
-_logit = unary("logit", _logit_body, "logit({0})", to_float=True)
+_logit = unary("logit", _logit_body, "logit({0}, {eps})", to_float=True)
 _logit.defvjp(x=lambda g, x, *, eps: _logit_rule(g, x, 0.0 if eps is None else eps))
 
 

@@ -113,9 +113,9 @@ asinh.defvjp(x=lambda g, x: g * rsqrt(x * x + 1))
 acosh.defvjp(x=lambda g, x: g * rsqrt(x * x - 1))
 atanh.defvjp(x=lambda g, x: g / (1 - x * x))
 
-deg2rad = _float("deg2rad", np.deg2rad, f"{{0}} * {math.pi / 180!r}")
+deg2rad = _float("deg2rad", np.deg2rad, f"{{0}} * {{C}}({math.pi / 180!r})")
 deg2rad.defvjp(x=lambda g: g * (math.pi / 180))
-rad2deg = _float("rad2deg", np.rad2deg, f"{{0}} * {180 / math.pi!r}")
+rad2deg = _float("rad2deg", np.rad2deg, f"{{0}} * {{C}}({180 / math.pi!r})")
 rad2deg.defvjp(x=lambda g: g * (180 / math.pi))
 
 
@@ -143,10 +143,10 @@ def _rounding(name: str, ufunc: Any, cuda: str) -> Any:
     return function
 
 
-floor = _rounding("floor", np.floor, "floor({0})")
-ceil = _rounding("ceil", np.ceil, "ceil({0})")
-trunc = fix = _rounding("trunc", np.trunc, "trunc({0})")
-_round = _rounding("round", np.rint, "rint({0})")
+floor = _rounding("floor", np.floor, "floor_of({0})")
+ceil = _rounding("ceil", np.ceil, "ceil_of({0})")
+trunc = fix = _rounding("trunc", np.trunc, "trunc_of({0})")
+_round = _rounding("round", np.rint, "round_of({0})")
 
 frac = unary("frac", refusing("frac", lambda x: x - np.trunc(x), "bool", "int"), "{0} - trunc({0})")
 frac.defvjp(x=lambda g: g)

@@ -18,14 +18,62 @@ inline void __sincosf(float x, float* s, float* c) { *s = sinf(x), *c = cosf(x);
 inline float __fdividef(float x, float y) { return x / y; }
 inline float __saturatef(float x) { return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f; }
 inline float exp10f(float x) { return powf(10.0f, x); }
-inline float sinpif(float x) { return sinf(x * 3.14159265358979f); }
-inline float cospif(float x) { return cosf(x * 3.14159265358979f); }
-inline double sinpi(double x) { return sin(x * 3.14159265358979323846); }
-inline double cospi(double x) { return cos(x * 3.14159265358979323846); }
-inline void sincospif(float x, float* s, float* c) { *s = sinpif(x), *c = cospif(x); }
+// By the distance from the nearest integer, so that sinpi is exactly 0 at every integer, as CUDA's is.
+inline double sinpi(double x) {
+    const double nearest = rint(x), sine = sin((x - nearest) * 3.14159265358979323846);
+    return fmod(nearest, 2.0) == 0.0 ? sine : -sine;
+}
+inline double cospi(double x) {
+    const double nearest = rint(x), cosine = fabs(x - nearest) == 0.5 ? 0.0 : cos((x - nearest) * 3.14159265358979323846);
+    return fmod(nearest, 2.0) == 0.0 ? cosine : -cosine;
+}
 inline void sincospi(double x, double* s, double* c) { *s = sinpi(x), *c = cospi(x); }
-inline double normcdf(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
-inline float normcdff(float x) { return static_cast<float>(normcdf(x)); }
+
+inline double normcdf(double x) { return static_cast<double>(0.5L * erfcl(-x * 0.70710678118654752440L)); }
+inline double erfcx(double x) {  // exp(x^2) erfc(x)
+    const long double z = x, u = 1 / (z * z);
+    if (x < 100.0) return static_cast<double>(expl(z * z) * erfcl(z));
+    return static_cast<double>(0.5641895835477562869480795L / z * (1 - u / 2 * (1 - 3 * u / 2)));
+}
+
+namespace simulator {
+// The x > 0 with erfc(x) = q: Winitzki's approximation, then Newton's method on log erfc, which is nearly a parabola.
+inline long double erfc_inverse(long double q) {
+    const long double slope = 1.1283791670955125739L, log_q = logl(q * (2 - q)), half = 4.3307467750799504L + log_q / 2;
+    long double x = sqrtl(sqrtl(half * half - log_q / 0.147L) - half);
+    for (int i = 0; i < 8; ++i) x += (logl(erfcl(x)) - logl(q)) * erfcl(x) / (slope * expl(-x * x));
+    return x;
+}
+inline double erf_inverse(long double y) {  // |y| <= 1/2
+    long double x = y * 0.8862269254527580136L;
+    for (int i = 0; i < 6; ++i) x -= (erfl(x) - y) * 0.8862269254527580136L * expl(x * x);
+    return static_cast<double>(x);
+}
+}  // namespace simulator
+
+inline double erfinv(double y) {
+    const double size = fabs(y);
+    if (!(size < 1.0)) return size == 1.0 ? y * INFINITY : NAN;
+    return size <= 0.5 ? simulator::erf_inverse(y) : copysign(static_cast<double>(simulator::erfc_inverse(1.0L - size)), y);
+}
+inline double normcdfinv(double p) {
+    if (!(p > 0.0 && p < 1.0)) return p == 0.0 ? -INFINITY : p == 1.0 ? INFINITY : NAN;
+    const long double root = 1.4142135623730950488L, below = p < 0.5 ? p : 1.0L - p;
+    if (below > 0.25L) return static_cast<double>(root * simulator::erf_inverse(2.0L * p - 1.0L));
+    return static_cast<double>((p < 0.5 ? -root : root) * simulator::erfc_inverse(2.0L * below));
+}
+
+#define GPUGRAD_IN_FLOAT(name)                                                        \
+    inline float name##f(float x) { return static_cast<float>(name(static_cast<double>(x))); } \
+    inline float name(float x) { return name##f(x); }
+GPUGRAD_IN_FLOAT(sinpi)
+GPUGRAD_IN_FLOAT(cospi)
+GPUGRAD_IN_FLOAT(normcdf)
+GPUGRAD_IN_FLOAT(normcdfinv)
+GPUGRAD_IN_FLOAT(erfcx)
+GPUGRAD_IN_FLOAT(erfinv)
+#undef GPUGRAD_IN_FLOAT
+inline void sincospif(float x, float* s, float* c) { *s = sinpif(x), *c = cospif(x); }
 
 // Rounding modes other than the nearest are not simulated.
 inline float __fadd_rn(float a, float b) { return a + b; }
