@@ -160,8 +160,10 @@ def _refuse_in_capture(what: str) -> None:
 def full(shape: Any, value: Any, dtype: Any) -> DeviceArray:
     """An array of one value, or uninitialised if it is None."""
     made = empty(shape, dtype)
-    if value is not None and made.size:
-        made.fill(value)
+    if value is not None:
+        from .copy import set_all
+
+        set_all(made, value)
     return made
 
 

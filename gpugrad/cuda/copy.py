@@ -21,53 +21,16 @@ from ..ops.reduce import expand_to, spread
 from ..ops.shape import _reshaped_copy, put_among_zeros
 from ..views import follow
 from .array import DeviceArray, adopt, empty
-from .elementwise import _merged as merged
 from .module import CUDA_NAMES, Kernel, blocks_for, cuda_name, kernels
+from .strides import MAX_DIMS, alignment, bits, index_type, merged, pattern, walk, widening
 
-MAX_DIMS = 8  # kWalkDims
 _THREADS, _AT_ONCE = 256, 4  # kCopyThreads, kAtOnce
-_BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned", 8: "unsigned long long", 16: "gpugrad::Wide"}
-_BITS_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_SMALL = 2**31 - 2**20  # elements and reach that `int` can count, with room for a last step
 
 
 @functools.cache
 def kernel(name: str) -> Kernel:
     """A kernel of copy.cu by name expression, without the namespace."""
     return kernels("copy.cu", f"gpugrad::{name}")[0]
-
-
-def bits(dtype: Any) -> str:
-    """The type that elements are moved as where they stay what they are."""
-    return _BITS[dtype.itemsize]
-
-
-def alignment(*addresses: int) -> int:
-    """The largest power of two, at most 16, that divides all addresses."""
-    together = functools.reduce(int.__or__, addresses) & 15
-    return together & -together or 16
-
-
-@functools.lru_cache(maxsize=4096)
-def struct(*numbers: int) -> Any:
-    """Integers as a kernel takes a struct of 64-bit members."""
-    return np.array(numbers, np.int64).view(np.dtype((np.void, 8 * len(numbers))))[0]
-
-
-def padded(numbers: Any) -> tuple[int, ...]:
-    """`numbers` filled up to the dimensions of a `Walk`."""
-    return (*numbers, *(0,) * (MAX_DIMS - len(numbers)))
-
-
-def walk(sizes: Any, *strides: Any) -> Any:
-    """`Walk` of kernels/strides.cuh."""
-    return struct(len(sizes), *padded(sizes), *itertools.chain.from_iterable(map(padded, strides)))
-
-
-def index_type(sizes: Any, *strides: Any) -> str:
-    """`int` if it can count the elements and reach all of them, else `long long`."""
-    reach = [sum(abs(s) * (n - 1) for s, n in zip(row, sizes)) for row in strides]
-    return "int" if max(math.prod(sizes), *reach) < _SMALL else "long long"
 
 
 # ---- copies ----
@@ -118,37 +81,27 @@ def _copy_plan(
     if len(sizes) > MAX_DIMS:
         return None
     same = out_dtype == in_dtype
-    types = [bits(out_dtype)] * 2 if same else [cuda_name(out_dtype), cuda_name(in_dtype)]
+    types = [bits(out_dtype.itemsize)] * 2 if same else [cuda_name(out_dtype), cuda_name(in_dtype)]
     if not sizes or (len(sizes) == 1 and to == source == [1]):
         return _flat_plan(math.prod(sizes), types, aligned, max(out_dtype.itemsize, in_dtype.itemsize))
     if same:
         factor = widening(out_dtype.itemsize, aligned, sizes, to, source)
         if factor > 1:
-            types = [_BITS[out_dtype.itemsize * factor]] * 2
+            types = [bits(out_dtype.itemsize * factor)] * 2
             sizes[-1] //= factor
             to, source = ([s // factor for s in row[:-1]] + [1] for row in (to, source))
     return _tiled_plan(sizes, to, source, types) or _strided_plan(sizes, to, source, types)
 
 
-def widening(itemsize: int, aligned: int, sizes: Any, *strides: Any) -> int:
-    """How many neighbours can be moved as one: all strides are multiples of it, and they lie on its boundary."""
-    if any(row[-1] != 1 for row in strides):
-        return 1
-    factor = max(1, aligned // itemsize)
-    while factor > 1 and (sizes[-1] % factor or any(s % factor for row in strides for s in row[:-1])):
-        factor //= 2
-    return factor
-
-
 def _flat_plan(n: int, types: list[str], aligned: int, itemsize: int) -> Any:
     width = 16 // itemsize if aligned == 16 else 1
-    run, grid, count = kernel(f"copy_flat<{', '.join(types)}, {width}>"), _grid(n, width * _AT_ONCE), np.int64(n)
+    run, grid, count = kernel(f"copy_flat<{', '.join(types)}, {width}>"), grid_for(n, width * _AT_ONCE), np.int64(n)
     return lambda target, source: run(grid, (_THREADS,), (count, target, source))
 
 
 def _strided_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
     n = math.prod(sizes)
-    run, grid = kernel(f"copy_strided<{', '.join(types)}, {index_type(sizes, to, source)}>"), _grid(n, _AT_ONCE)
+    run, grid = kernel(f"copy_strided<{', '.join(types)}, {index_type(sizes, to, source)}>"), grid_for(n, _AT_ONCE)
     count, places = np.int64(n), walk(sizes, to, source)
     return lambda target, array: run(grid, (_THREADS,), (count, target, array, places))
 
@@ -177,7 +130,8 @@ def _tiled_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
 _NARROW = [CUDA_NAMES[name] for name in ("bool", "int8", "uint8", "int16", "float16", "bfloat16")]
 
 
-def _grid(n: int, each: int) -> tuple[int]:
+def grid_for(n: int, each: int) -> tuple[int]:
+    """A grid for `n` elements, `each` to a thread."""
     return blocks_for(n, _THREADS * each, 16)
 
 
@@ -272,10 +226,11 @@ def _(x: Any, *, dims: tuple[int, ...]) -> Any:
 @_repeat.kernel
 def _(x: Any, *, times: tuple[int, ...]) -> Any:
     own = (1,) * (len(times) - x.ndim) + x.shape
-    out = empty(tuple([t * n for t, n in zip(times, own)]), x.dtype)
-    apart = out.reshape(tuple(itertools.chain.from_iterable(zip(times, own))))
+    apart = empty(tuple(itertools.chain.from_iterable(zip(times, own))), x.dtype)
     once = contiguous(x).reshape(tuple(itertools.chain.from_iterable((1, n) for n in own)))
-    return out if write(apart, once) else NotImplemented
+    if not write(apart, once):
+        return NotImplemented
+    return apart.reshape(tuple([t * n for t, n in zip(times, own)]))
 
 
 # ---- fills ----
@@ -292,16 +247,6 @@ def set_all(target: Any, value: Any) -> bool:
     return True
 
 
-@functools.lru_cache(maxsize=1024)
-def _pattern(value: Any, kind: type, sign: float, dtype: Any) -> Any:
-    return np.asarray(value).astype(dtype).reshape(1).view(_BITS_DTYPES[dtype.itemsize])[0]
-
-
-def pattern(value: Any, dtype: Any) -> Any:
-    """The bits of a number in `dtype`."""
-    return _pattern(value, type(value), math.copysign(1.0, value), dtype)
-
-
 @functools.lru_cache(maxsize=4096)
 def _fill_plan(shape: Any, strides: Any, itemsize: int, aligned: int) -> Any:
     steps = [s // itemsize for s in strides]
@@ -311,11 +256,11 @@ def _fill_plan(shape: Any, strides: Any, itemsize: int, aligned: int) -> Any:
     count, grid = np.int64(n), blocks_for(n, _THREADS * 4, 16)
     if not sizes or (len(sizes) == 1 and steps == [1]):
         width = 16 // itemsize if aligned == 16 else 1
-        run = kernel(f"fill_flat<{_BITS[itemsize]}, {width}>")
+        run = kernel(f"fill_flat<{bits(itemsize)}, {width}>")
         return lambda target, value: run(grid, (_THREADS,), (count, target, value))
     if len(sizes) > MAX_DIMS:
         return None
-    run, places = kernel(f"fill_strided<{_BITS[itemsize]}, {index_type(sizes, steps)}>"), walk(sizes, steps)
+    run, places = kernel(f"fill_strided<{bits(itemsize)}, {index_type(sizes, steps)}>"), walk(sizes, steps)
     return lambda target, value: run(grid, (_THREADS,), (count, target, places, value))
 
 

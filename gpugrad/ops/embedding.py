@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
+from ..device import ARRAY_TYPES
 from ..dtypes import as_dtype
 from ..op import op
-from .index import add_rows
+from .gather import _scatter_value
+from .index import add_rows, within
+from .shape import unsqueeze
 
 __all__ = ["embedding", "one_hot"]
 
@@ -85,14 +88,11 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         )
     if not values.size and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    if values.size and int(values.min()) < 0:
-        raise RuntimeError(f"Class values must be non-negative, got {int(values.min())}.")
+    message = "Class values must be non-negative, got {0}."
+    within(values, low=0, size=np.iinfo(np.int64).max, error=RuntimeError, message=message)
     if num_classes == -1:
         num_classes = int(values.max()) + 1
-    elif values.size and int(values.max()) >= num_classes:
-        raise RuntimeError(
-            f"Class values must be smaller than num_classes, got {int(values.max())} of {num_classes} classes."
-        )
-    out = np.zeros_like(values, shape=(values.size, num_classes))
-    out[np.arange(values.size), values.reshape(-1)] = 1
-    return wrap(out.reshape(*values.shape, num_classes))
+    message = f"Class values must be smaller than num_classes, got {{0}} of {num_classes} classes."
+    within(values, low=0, size=num_classes, error=RuntimeError, message=message)
+    zeros = wrap(ARRAY_TYPES[type(values)].full((*values.shape, num_classes), 0, values.dtype))
+    return _scatter_value(zeros, unsqueeze(tensor, values.ndim), dim=values.ndim, value=1)

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
+from ..device import ARRAY_TYPES
 from ..dtypes import FLOATS, as_dtype
 from ..inplace import into
 from ..op import op
 from .compare import choose
 from .dims import normalize_dim
-from .index import add_rows
+from .extrema import maximum
+from .index import add_rows, within
 from .shape import broadcast_shapes, expand, part, reshape
 
 __all__ = [
@@ -96,13 +98,9 @@ def _checked(input: Tensor, dim: int, index: Tensor, name: str, what: str) -> tu
             f"{name}(): Index tensor must have the same number of dimensions as {what} tensor, got "
             f"{index._array.ndim} and {input._array.ndim}"
         )
-    places, size = index._array, input._array.shape[dim]
-    if places.size:
-        low, high = int(places.min()), int(places.max())
-        if low < 0 or high >= size:
-            raise RuntimeError(
-                f"{name}(): index {low if low < 0 else high} is out of bounds for dimension {dim} with size {size}"
-            )
+    size = input._array.shape[dim]
+    message = f"{name}(): index {{0}} is out of bounds for dimension {dim} with size {size}"
+    within(index._array, low=0, size=size, error=RuntimeError, message=message)
     return input, dim, index
 
 
@@ -184,7 +182,7 @@ def _scatter_combine(input: Tensor, dim: int, index: Tensor, src: Any, reduce: s
     if reduce not in names:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}.")
     if not isinstance(src, Tensor):
-        src = wrap(np.full(index._array.shape, src, input._array.dtype))
+        src = wrap(ARRAY_TYPES[type(input._array)].full(index._array.shape, src, input._array.dtype))
     return scatter_reduce(input, dim, index, src, names[reduce])
 
 
@@ -284,10 +282,9 @@ def scatter_reduce(
 
 def _counts(x: Tensor, places: Tensor, dim: int, include_self: bool) -> Tensor:
     """How many numbers each mean is of, at least one."""
-    ones = wrap(np.ones_like(x._array, shape=places._array.shape))
-    before = wrap((np.ones_like if include_self else np.zeros_like)(x._array))
-    counts = _scatter_add(before, ones, places, dim=dim)
-    return wrap(np.maximum(counts._array, counts._array.dtype.type(1)))
+    full, dtype = ARRAY_TYPES[type(x._array)].full, x._array.dtype
+    before, ones = full(x._array.shape, int(include_self), dtype), full(places._array.shape, 1, dtype)
+    return maximum(wrap(_scatter_add(before, ones, places._array, dim=dim)), 1)
 
 
 def _divided(total: Tensor, counts: Tensor) -> Tensor:

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, mark_written, wrap
+from ..device import ARRAY_TYPES
 from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
-from ..inplace import check_memory, check_writable, into, update
+from ..inplace import assign, check_memory, check_writable, into, update
 from ..modes import state
 from ..op import op
 from ..views import resync
 from .fill import copy, fill
-from .reduce import sum_to
+from .join import _stack
+from .reduce import expand_to, sum_to
 from .shape import part, reshape
 
 __all__ = ["argwhere", "index_put", "nonzero"]
@@ -70,6 +72,12 @@ def write_places(x: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> A
     out = x.copy()
     out[_full_key(places, dims)] = value
     return out
+
+
+@op(writes="target")
+def put_places(target: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> None:
+    """Write `value`, an array or a number, broadcast, to `places` of the array `target`."""
+    target[_full_key(places, dims)] = value
 
 
 @op
@@ -277,23 +285,37 @@ def _places(arrays: Sequence[tuple[int, Any]], shape: tuple[int, ...]) -> tuple[
     found: list[Any] = []
     dims: list[int] = []
     for dim, array in arrays:
-        along = array.nonzero() if array.dtype == np.bool_ else (array,)
-        for i, a in enumerate(along):
-            found.append(a if array.dtype == np.bool_ else in_range(a, dim, shape[dim]))
-            dims.append(dim + i)
+        along = nonzero_places(array) if array.dtype == np.bool_ else (in_range(array, dim=dim, size=shape[dim]),)
+        found.extend(along)
+        dims.extend(range(dim, dim + len(along)))
     if len(found) == 1:
         return found[0][None], tuple(dims)
     try:
-        together = np.broadcast_arrays(*found)
+        together = np.broadcast_shapes(*[a.shape for a in found])
     except ValueError:
         shapes = ", ".join(str(list(a.shape)) for a in found)
         raise IndexError(
             f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
         ) from None
-    return np.stack(together), tuple(dims)
+    return _stack(*[a if a.shape == together else expand_to(a, shape=together) for a in found], dim=0), tuple(dims)
 
 
-def in_range(index: Any, dim: int, size: int) -> Any:
+def _beside(x: Any, arrays: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """The arrays of a key on the device of the array `x`: what came as a list or lies on the CPU is copied there."""
+    kind = type(x)
+    if kind is np.ndarray:
+        return arrays
+    return [(dim, a if type(a) is kind else ARRAY_TYPES[kind].from_numpy(a)) for dim, a in arrays]
+
+
+@op
+def nonzero_places(mask: Any) -> Any:
+    """Where `mask` is not zero: (ndim, n) int64."""
+    return np.stack(mask.nonzero())
+
+
+@op
+def in_range(index: Any, *, dim: int, size: int) -> Any:
     """`index` as fresh int64, negative ones counted from the end; IndexError if one is out of range."""
     index = index.astype(np.int64)
     if index.size:
@@ -301,6 +323,19 @@ def in_range(index: Any, dim: int, size: int) -> Any:
         check_index(low if low < -size else high, dim, size)
         if low < 0:
             index[index < 0] += size
+    return index
+
+
+@op
+def within(index: Any, *, low: int, size: int, error: type[Exception], message: str) -> Any:
+    """`index` itself; `error`, its message formatted with the culprit, unless all are from `low` to below `size`.
+
+    Kernels look for themselves, and report what is out of range when the host next waits: there this is nothing to do.
+    """
+    if index.size:
+        least, most = int(index.min()), int(index.max())
+        if least < low or most >= size:
+            raise error(message.format(most if most >= size else least))
     return index
 
 
@@ -316,7 +351,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     basic, arrays = parse(key, shape)
     if not arrays:
         return part(x, basic)
-    x = _viewed(x, basic)
+    x, arrays = _viewed(x, basic), _beside(x._array, arrays)
     if len(arrays) == 1 and arrays[0][0] == 0 and arrays[0][1].dtype == np.bool_:
         return read_mask(x, wrap(arrays[0][1]))
     places, dims = _places(arrays, x._array.shape)
@@ -393,19 +428,18 @@ def _write_recorded(target: Tensor, arrays: list[tuple[int, Any]], value: Any) -
 
 def _write_directly(target: Any, arrays: list[tuple[int, Any]], value: Any) -> None:
     if arrays:
-        places, dims = _places(arrays, target.shape)
+        places, dims = _places(_beside(target, arrays), target.shape)
         _check_same_dtype(target, value)
-        key: Any = _full_key(places, dims)
         value = _fitted(value, _indexed_shape(target.shape, places, dims), _INDEXED)
+        put_places(target, value._array if isinstance(value, Tensor) else value, places, dims=dims)
     else:
-        key = ...
         value = _fitted(value, target.shape, _EXPAND)
-    target[key] = value._array if isinstance(value, Tensor) else value
+        assign(target, value._array if isinstance(value, Tensor) else value)
 
 
 def _put(x: Tensor, arrays: list[tuple[int, Any]], value: Any, accumulate: bool = False) -> Tensor:
     """A copy of `x` with `value` written, or added, where `arrays` say."""
-    places, dims = _places(arrays, x._array.shape)
+    places, dims = _places(_beside(x._array, arrays), x._array.shape)
     _check_same_dtype(x._array, value)
     if not isinstance(value, Tensor):
         value = wrap(np.asarray(value).astype(x._array.dtype))
@@ -421,7 +455,9 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     shape = input._array.shape
     if len(indices) > len(shape):
         raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {len(indices)})")
-    _, arrays = parse(tuple([np.atleast_1d(i._array) if isinstance(i, Tensor) else i for i in indices]), shape)
+    _, arrays = parse(
+        tuple([reshape(i, (1,)) if isinstance(i, Tensor) and not i._array.ndim else i for i in indices]), shape
+    )
     return _put(input, arrays, values, accumulate)
 
 
@@ -437,7 +473,7 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     """The places where `input` is not zero: (n, ndim) int64, or with `as_tuple` one tensor (n,) per dimension."""
     if as_tuple:
         x = input if input._array.ndim else reshape(input, (1,))
-        return tuple([wrap(along) for along in x._array.nonzero()])
+        return tuple([wrap(along) for along in nonzero_places(x._array)])
     result = _nonzero(input)
     return result if out is None else into(out, result, "nonzero")
 

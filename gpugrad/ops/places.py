@@ -16,7 +16,7 @@ from ..op import op
 from .cast import cast
 from .compare import choose
 from .dims import normalize_dim
-from .index import add_at_places, in_range, read_mask, read_places, write_places
+from .index import add_at_places, in_range, nonzero_places, read_mask, read_places, within, write_places
 from .reduce import sum_to
 from .shape import broadcast_shapes, expand, part, reshape
 
@@ -39,13 +39,9 @@ def _slice_places(
     index: Tensor, dim: int, size: int, error: type[Exception], message: str, negative: bool = False
 ) -> Tensor:
     """The vector `index` as `places` along one dimension, (1, n); `error` if one is out of range."""
-    places = index._array.reshape(-1)
-    if places.size:
-        low, high = int(places.min()), int(places.max())
-        if low < (-size if negative else 0) or high >= size:
-            wrong = high if high >= size else low
-            raise error(message.format(wrong, dim, size))
-    return wrap(in_range(places, dim, size)[None])
+    low, message = -size if negative else 0, message.format("{0}", dim, size)
+    places = within(index._array.reshape(-1), low=low, size=size, error=error, message=message)
+    return wrap(in_range(places, dim=dim, size=size)[None])
 
 
 def _as_vectors(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tensor, int]:
@@ -203,7 +199,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"{as_dtype(source._array.dtype)}"
         )
     shape = _common_shape("masked_scatter", input, mask)
-    places = np.stack(np.broadcast_to(mask._array, shape).reshape(-1).nonzero())
+    places = nonzero_places(reshape(expand(mask, shape), (-1,))._array)
     if source._array.size < places.size:
         raise RuntimeError(
             f"Number of elements of source < number of ones in mask ({source._array.size} < {places.size})"
@@ -220,11 +216,10 @@ def _flat_index(input: Tensor, index: Tensor, name: str) -> Tensor:
     """`index` into the flattened `input` as `places`; IndexError if one is out of range."""
     if index._array.dtype != np.int64:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {as_dtype(index._array.dtype)}")
-    size, places = input._array.size, index._array
-    if places.size and not (-size <= int(places.min()) and int(places.max()) < size):
-        wrong = int(places.max()) if int(places.max()) >= size else int(places.min())
-        raise IndexError(f"out of range: tried to access index {wrong} on a tensor of {size} elements.")
-    return wrap(in_range(places, 0, size)[None])
+    size = input._array.size
+    message = f"out of range: tried to access index {{0}} on a tensor of {size} elements."
+    places = within(index._array, low=-size, size=size, error=IndexError, message=message)
+    return wrap(in_range(places, dim=0, size=size)[None])
 
 
 def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
