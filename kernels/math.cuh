@@ -181,7 +181,7 @@ template <class T> __device__ __forceinline__ T gcd(T x, T y) {  // Euclid's
 }
 
 template <class T> __device__ __forceinline__ T lcm(T x, T y) {
-    const auto divisor = static_cast<Unsigned<T>>(gcd(x, y));
+    const Unsigned<T> divisor = magnitude(gcd(x, y));
     return divisor == 0 ? T(0) : absolute(static_cast<T>(magnitude(x) / divisor * magnitude(y)));
 }
 

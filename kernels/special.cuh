@@ -117,20 +117,21 @@ template <class C> __device__ __noinline__ C hurwitz(C s, C q) {
     for (int k = kShift - 1; k >= 0; --k) head += pow(q + C(k), -s);
     const C start = q + C(kShift), last = pow(start, -s);
     if (last < kEps<C> * head) return head;  // for large s the series diverges, where it no longer matters
-    C tail = C(0.5) + start / (s - C(1)), factor = s / start;
+    C tail = C(0.5), factor = s / start;
     constexpr int kTerms = kNarrow<C> ? 5 : 8;
 #pragma unroll
     for (int j = 0; j < kTerms; ++j) {
         tail += C(c[j]) * factor;
         factor *= (s + C(2 * j + 1)) / start * ((s + C(2 * j + 2)) / start);
     }
-    return head + last * tail;
+    return head + pow(start, C(1) - s) / (s - C(1)) + last * tail;
 }
 
 template <class C> __device__ C zeta(C s, C q) {
     if (s == C(1)) return infinity<C>();
     if (s < C(1)) return not_a_number<C>();
     if (q <= C(0) && q == floor(q)) return infinity<C>();
+    if (is_infinite(q)) return not_a_number<C>();  // as PyTorch has it
     if (!(q < C(0))) return hurwitz(s, q);
     if (s != floor(s)) return not_a_number<C>();
     // The sum over all integers k of (q + k)^-s depends only on the distance r of q from the nearest integer. Taken at
@@ -171,7 +172,7 @@ template <int ORDER, class C> __device__ __forceinline__ C scaled_bessel(C x) {
         term *= C((2 * k - 1) * (2 * k - 1) - 4 * ORDER * ORDER) / (C(8 * k) * x);
         total += term;
     }
-    return total / sqrt(C(2) * kPi<C> * x);
+    return total / (C(2.50662827463100050242) * sqrt(x));  // sqrt(2 pi x)
 }
 
 template <class C> __device__ C i0e(C x) { return scaled_bessel<0>(fabs(x)); }

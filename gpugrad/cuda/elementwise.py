@@ -175,19 +175,25 @@ def prepare(variants: Iterable[Variant]) -> None:
     """Compile the kernels of several variants together."""
     device = module.current_device()
     wanted = [v for v in dict.fromkeys(variants) if (device, v) not in _kernels]
+    source, names = print_source(wanted)
+    for v, launch in zip(wanted, module.compiled(source, *names)):
+        compute = compute_dtype(v.kinds)
+        convert = [None if isinstance(k, np.dtype) else number_dtype(compute, k).type for k in v.kinds]
+        _kernels[device, v] = Prepared(launch, tuple(convert), _THREADS * v.width * v.loads)
+
+
+def print_source(variants: Sequence[Variant]) -> tuple[str, list[str]]:
+    """The source that the kernels of these variants are compiled from, and their names."""
     structs: dict[tuple[Any, ...], str] = {}
     texts, names = [], []
-    for v in wanted:
+    for v in variants:
         key = (v.formula, v.kinds, v.made)
         if key not in structs:
             structs[key] = f"Formula{len(structs)}"
             texts.append(print_formula(structs[key], *key))
         names.append(_kernel_name(v, structs[key]))
     source = "\n".join(['#include "elementwise.cu"', "namespace gpugrad {", *texts, "}  // namespace gpugrad", ""])
-    for v, launch in zip(wanted, module.compiled(source, *names)):
-        compute = compute_dtype(v.kinds)
-        convert = [None if isinstance(k, np.dtype) else number_dtype(compute, k).type for k in v.kinds]
-        _kernels[device, v] = Prepared(launch, tuple(convert), _THREADS * v.width * v.loads)
+    return source, names
 
 
 def _kernel_name(v: Variant, struct: str) -> str:

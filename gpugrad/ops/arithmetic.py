@@ -249,7 +249,7 @@ def _addcmul_formula(x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) ->
     return x + value * tensor1 * tensor2
 
 
-addcmul = ternary("addcmul", _addcmul_formula, ("input", "tensor1", "tensor2"))
+addcmul = ternary("addcmul", _addcmul_formula, ("input", "tensor1", "tensor2"), refused=("bool",))
 addcmul.defvjp(
     x=lambda g: g,
     tensor1=lambda g, tensor2, *, value: g * tensor2 * value,

@@ -22,7 +22,8 @@ __all__ = ["float_power", "pow", "square"]
 def _power_body(x: Any, y: Any) -> Any:
     if is_integral(x, y) and np.any(np.less(y, 0)):  # NumPy refuses; PyTorch rounds 1 / x to an integer
         odd = np.where(np.bitwise_and(y, 1), x, 1)
-        return np.where(np.less(y, 0), np.where(np.absolute(x) == 1, odd, 0), np.power(x, np.maximum(y, 0)))
+        made = np.where(np.less(y, 0), np.where(np.absolute(x) == 1, odd, 0), np.power(x, np.maximum(y, 0)))
+        return made.astype(np.result_type(x, y), copy=False)
     return np.power(x, y)
 
 

@@ -15,6 +15,7 @@ __all__ = ["digamma", "i0", "i0e", "i1", "i1e", "lgamma", "polygamma", "trigamma
 
 _EPS = float(np.finfo(np.float64).eps)
 _EULER = 0.57721566490153286061  # DLMF 5.2.3
+_SQRT_2PI = math.sqrt(2.0 * math.pi)
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 # The Bernoulli numbers B_2, B_4, ... B_16 (DLMF table 24.2.1), for the asymptotic series below.
@@ -265,7 +266,7 @@ def _scaled_bessel(order: int, x: np.ndarray) -> np.ndarray:
         return np.exp(-x) * half**order * polynomial(half * half, _SMALL[order])
 
     def large(x: np.ndarray) -> np.ndarray:
-        return polynomial(1.0 / x, _LARGE[order]) / np.sqrt(2.0 * np.pi * x)
+        return polynomial(1.0 / x, _LARGE[order]) / (_SQRT_2PI * np.sqrt(x))
 
     return by_interval(np.abs(x), (_ASYMPTOTIC_FROM,), (small, large))
 
