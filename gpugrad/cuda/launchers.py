@@ -3,8 +3,11 @@
 from . import array as array
 from . import copy as copy
 from . import reduce as reduce
+from . import scan as scan
 from . import random as random
 from . import softmax as softmax
 from . import arrange as arrange
 from . import index as index
 from . import lookup as lookup
+from . import optimizer as optimizer
+from . import gradients as gradients
