@@ -28,7 +28,7 @@ constexpr int kCopyThreads = 256, kAtOnce = 4;
 template <class Out, class In> struct Convert {
     static __device__ __forceinline__ Out from(In value) {
         if constexpr (sizeof(Out) < sizeof(int) && sizeof(Compute<Out>) == sizeof(Out)) {
-            return static_cast<Out>(static_cast<int64>(widen(value)));  // floats out of range wrap, as in NumPy
+            return static_cast<Out>(static_cast<int>(widen(value)));  // floats out of range wrap, as in NumPy
         } else if constexpr (sizeof(Compute<Out>) != sizeof(Out)) {
             return narrow<Out>(static_cast<float>(widen(value)));
         } else {

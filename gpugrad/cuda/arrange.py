@@ -15,8 +15,9 @@ from ..ops.join import _cat, _stack
 from ..ops.pad import _pad, _unpad
 from ..ops.pad_numpy import _padded_size, _sources
 from ..ops.rearrange import _roll, _tril, _triu
-from .array import empty
-from .copy import contiguous, grid_for, kernel, zeros
+from ..ops.strided import put_on_diagonal
+from .array import adopt, empty
+from .copy import contiguous, grid_for, kernel, write, zeros
 from .module import cuda_name
 from .strides import MAX_DIMS, SMALL, alignment, bits, padded, pattern, struct
 
@@ -174,7 +175,7 @@ def _(x: Any, *, shifts: tuple[int, ...], dims: tuple[int, ...] | None) -> Any:
     return out.reshape(x.shape) if flat and out is not NotImplemented else out
 
 
-# ---- triangles ----
+# ---- triangles and diagonals ----
 
 
 def _triangle(x: Any, diagonal: int, lower: bool) -> Any:
@@ -194,6 +195,12 @@ def _(x: Any, *, diagonal: int) -> Any:
 @_triu.kernel
 def _(x: Any, *, diagonal: int) -> Any:
     return _triangle(x, diagonal, lower=False)
+
+
+@put_on_diagonal.kernel
+def _(g: Any, *, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> Any:
+    out = zeros(shape, g.dtype)
+    return out if write(adopt(out.diagonal(offset, dim1, dim2)), g) else NotImplemented
 
 
 __all__: list[str] = []

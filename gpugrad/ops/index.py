@@ -119,14 +119,14 @@ def _added(out: Any, value: Any, places: Any, dims: tuple[int, ...]) -> Any:
     for along, d in zip(places[1:], dims[1:]):
         row = row * out.shape[d] + along
     indexed_first = out.transpose([*dims, *others])
-    width = math.prod([out.shape[d] for d in others])
+    count, width = (math.prod([out.shape[d] for d in which]) for which in (dims, others))
     value = np.broadcast_to(value, _indexed_shape(out.shape, places, dims))
     value = value.transpose(rows_first).reshape(row.size, width)
     if indexed_first.flags.c_contiguous:
-        add_rows(out.reshape(-1, width), row.reshape(-1), value)
+        add_rows(out.reshape(count, width), row.reshape(-1), value)
         return out
     rows = np.ascontiguousarray(indexed_first)
-    add_rows(rows.reshape(-1, width), row.reshape(-1), value)
+    add_rows(rows.reshape(count, width), row.reshape(-1), value)
     indexed_first[...] = rows
     return out
 

@@ -40,7 +40,7 @@ def _slice_places(
 ) -> Tensor:
     """The vector `index` as `places` along one dimension, (1, n); `error` if one is out of range."""
     low, message = -size if negative else 0, message.format("{0}", dim, size)
-    places = within(index._array.reshape(-1), low=low, size=size, error=error, message=message)
+    places = within(reshape(index, (index._array.size,))._array, low=low, size=size, error=error, message=message)
     return wrap(in_range(places, dim=dim, size=size)[None])
 
 

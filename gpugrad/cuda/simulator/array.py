@@ -250,7 +250,10 @@ class ndarray(NDArrayOperatorsMixin):
         submit(work)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+        wanted = shape[0] if len(shape) == 1 else shape
+        if self.flags.c_contiguous and order == "C":  # a view, whether it was written or not
+            return self._view(self._value.reshape(wanted))
+        return np.reshape(self, wanted, order=order)  # type: ignore[call-overload]
 
     def view(self, dtype: Any = None, type: type | None = None) -> Any:
         return self._view(self._value.view() if dtype is None else self._value.view(dtype), type)
