@@ -57,6 +57,7 @@ class Workspace:
         self._steps: list[Any] = []
         self._all_steps: Any = None
         self._scratch: dict[Any, list[Any]] = {}
+        self.on_device: Any = None  # what the kernels of a device keep: theirs alone
 
     def advance(self, steps: list[Any]) -> list[float]:
         """Add 1 to every step count (0-d arrays); returns them as numbers."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.optimizer_updates import adadelta_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, rate
 
 
 class Adadelta(Optimizer):
@@ -53,7 +53,7 @@ class Adadelta(Optimizer):
                 adadelta_update,
                 params,
                 ("square_avg", "acc_delta"),
-                lr=number(group["lr"]),
+                lr=rate(group["lr"], params),
                 rho=group["rho"],
                 eps=group["eps"],
                 weight_decay=group["weight_decay"],

@@ -7,7 +7,7 @@ from typing import Any
 from ..core import Tensor, wrap
 from ..ops.optimizer_updates import adagrad_update
 from ..ops.update_blocks import steps_beside, zeros_beside
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, rate
 
 
 class Adagrad(Optimizer):
@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
                 params,
                 ("sum",),
                 fill=group["initial_accumulator_value"],  # for parameters of groups that were added later
-                lr=number(group["lr"]),
+                lr=rate(group["lr"], params),
                 lr_decay=group["lr_decay"],
                 eps=group["eps"],
                 weight_decay=group["weight_decay"],

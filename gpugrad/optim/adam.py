@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.optimizer_updates import adam_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number, rate
 
 
 class Adam(Optimizer):
@@ -60,7 +60,7 @@ class Adam(Optimizer):
                 adam_update,
                 params,
                 names,
-                lr=number(group["lr"]),
+                lr=rate(group["lr"], params),
                 beta1=number(beta1),
                 beta2=number(beta2),
                 eps=group["eps"],

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.optimizer_updates import adamax_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number, rate
 
 
 class Adamax(Optimizer):
@@ -53,7 +53,7 @@ class Adamax(Optimizer):
                 adamax_update,
                 params,
                 ("exp_avg", "exp_inf"),
-                lr=number(group["lr"]),
+                lr=rate(group["lr"], params),
                 beta1=number(beta1),
                 beta2=number(beta2),
                 eps=group["eps"],

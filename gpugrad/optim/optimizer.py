@@ -72,6 +72,11 @@ def number(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) else value
 
 
+def rate(lr: Any, params: Sequence[Tensor]) -> Any:
+    """A learning rate as a number, or as the array of a Tensor beside `params` on a device: nobody waits for it there."""
+    return lr._array if isinstance(lr, Tensor) and lr.is_cuda and params[0].is_cuda else number(lr)
+
+
 def check_lr(lr: Any) -> None:
     """ValueError unless `lr` is a number >= 0 or a Tensor of one element."""
     if isinstance(lr, Tensor) and lr.numel() != 1:

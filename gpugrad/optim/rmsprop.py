@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.optimizer_updates import rmsprop_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, rate
 
 
 class RMSprop(Optimizer):
@@ -61,7 +61,7 @@ class RMSprop(Optimizer):
                 rmsprop_update,
                 params,
                 names,
-                lr=number(group["lr"]),
+                lr=rate(group["lr"], params),
                 alpha=group["alpha"],
                 eps=group["eps"],
                 weight_decay=group["weight_decay"],

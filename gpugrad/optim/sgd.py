@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.optimizer_updates import sgd_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, number, rate
 
 
 class SGD(Optimizer):
@@ -69,7 +69,7 @@ class SGD(Optimizer):
             params,
             ("momentum_buffer",) if momentum else (),
             counts=False,
-            lr=number(group["lr"]),
+            lr=rate(group["lr"], params),
             momentum=momentum,
             dampening=dampening,
             weight_decay=number(group["weight_decay"]),

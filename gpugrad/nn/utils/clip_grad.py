@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from ... import ops
 from ...core import Tensor
 from ...modes import no_grad
+from ...ops.gradient_norm import scale_to_norm, total_norm
 
 
 def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     return [p._grad for p in given if p._grad is not None]
+
+
+def _norm(tensors: list[Tensor], norm_type: float) -> Tensor:
+    """The norm of all together, on the device of the first."""
+    by_device: dict[str, list[Tensor]] = {}
+    for t in tensors:
+        by_device.setdefault(str(t.device), []).append(t.detach())
+    totals = [total_norm(*group, norm_type=norm_type) for group in by_device.values()]
+    if len(totals) == 1:
+        return totals[0]
+    return ops.norm(ops.stack([t.to(tensors[0].device) for t in totals]), norm_type)
 
 
 @no_grad()
@@ -27,7 +38,7 @@ def get_total_norm(
     given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not given:
         return ops.tensor(0.0)
-    total = ops.norm(ops.stack([ops.norm(t.detach(), norm_type) for t in given]), norm_type)
+    total = _norm(given, float(norm_type))
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -57,9 +68,9 @@ def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale the gradients by `max_norm / total_norm` where that is less than 1."""
-    scale: Any = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
-    for g in _grads(parameters):
-        g.mul_(scale.to(g.dtype))
+    grads = _grads(parameters)
+    if grads:
+        scale_to_norm(grads, float(max_norm), total_norm)
 
 
 @no_grad()

@@ -1,0 +1,81 @@
+"""Launchers of kernels/gradients.cu: norms over all gradients, scaling them down to it, adding one to another."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import FLOATS
+from ..ops.arithmetic import accumulate
+from ..ops.gradient_norm import scale_down, total_norm
+from .array import DeviceArray, empty
+from .module import blocks_for, cuda_name, kernels
+from .tensors import LIMIT, Table
+
+_THREADS = 256  # kChunkThreads
+_KINDS = {math.inf: 0, 1.0: 1, 2.0: 2}  # enum Kind; any other order is 3
+_POWERS = 3
+
+
+@total_norm.kernel
+def _(*arrays: DeviceArray, norm_type: float) -> Any:
+    dtype = arrays[0].dtype
+    if dtype not in FLOATS or any(x.dtype != dtype for x in arrays) or norm_type <= 0:
+        return NotImplemented
+    if norm_type == math.inf and not all(x.size for x in arrays):
+        return NotImplemented  # the body refuses it
+    tables = _tables([x if x.flags.c_contiguous else x.copy() for x in arrays], dtype)
+    blocks = sum(table.blocks for table, _ in tables)
+    parts, total = empty((blocks,), np.float64), empty((), dtype)
+    kind, p = _KINDS.get(norm_type, _POWERS), np.float64(norm_type)
+    of_part, of_all = kernels(
+        "gradients.cu", *[f"gpugrad::norm_{way}<{kind}, {cuda_name(dtype)}>" for way in ("parts", "total")]
+    )
+    start = 0
+    for table, _ in tables:
+        of_part((table.blocks,), (_THREADS,), (table.packed(), p, parts[start:]))
+        start += table.blocks
+    of_all((1,), (_THREADS,), (parts, np.int64(blocks), p, total))
+    return total
+
+
+@scale_down.kernel
+def _(*arrays: DeviceArray, max_norm: float) -> Any:
+    *given, total = arrays
+    for dtype in {x.dtype for x in given}:
+        mine = [x for x in given if x.dtype == dtype]
+        beside = total if total.dtype == dtype else total.astype(dtype)
+        flat = [x if x.flags.c_contiguous else x.copy() for x in mine]
+        (kernel,) = kernels("gradients.cu", f"gpugrad::scale_down<{cuda_name(dtype)}>")
+        for table, _ in _tables(flat, dtype):
+            kernel((table.blocks,), (_THREADS,), (table.packed(), beside, np.float64(max_norm)))
+        for x, copy in zip(mine, flat):
+            if copy is not x:
+                x[...] = copy
+
+
+def _tables(arrays: list[Any], dtype: Any) -> list[tuple[Table, list[Any]]]:
+    """The arrays, contiguous, as kernels take them, and themselves: they are to live until the launch."""
+    tables = []
+    for k in range(0, len(arrays), LIMIT):
+        part = arrays[k : k + LIMIT]
+        table = Table(1, [x.size for x in part], dtype.itemsize)
+        table.point(0, part)
+        tables.append((table, part))
+    return tables
+
+
+@accumulate.kernel
+def _(target: DeviceArray, g: Any) -> Any:
+    if type(g) is not DeviceArray or target.dtype not in FLOATS or g.dtype != target.dtype or g.shape != target.shape:
+        return NotImplemented
+    if not target.flags.c_contiguous:
+        return NotImplemented
+    if target.size:
+        (kernel,) = kernels("gradients.cu", f"gpugrad::accumulate<{cuda_name(target.dtype)}>")
+        beside = g if g.flags.c_contiguous else g.copy()
+        grid = blocks_for(target.size, _THREADS * 16 // target.itemsize)
+        kernel(grid, (_THREADS,), (np.int64(target.size), target, beside))
+    return None

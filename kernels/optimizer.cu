@@ -1,0 +1,171 @@
+// One step of an optimizer for many parameters in one launch. gpugrad/ops/optimizer_updates.py states each formula.
+//
+// update<Rule, T>   `tensors` lists parameters, gradients and each kind of state, all of dtype T (at most 64 of each), and
+//                   their step counts; a block of 256 threads takes 64 bytes of each list a thread, 16 at a time where all
+//                   arrays of a tensor are aligned. Everything but the gradients is written. `lr`, if not null, is the
+//                   learning rate, in device memory; the other options travel by value. Nothing is read back, and the last
+//                   block to finish adds 1 to the steps, so that a captured step goes on at each replay: `done` is a word
+//                   of device memory that is 0 between launches.
+// Bytes moved: parameters and states read and written once, gradients read once: 28 bytes a float of Adam.
+// Numerics: float32 for float16 and bfloat16, each rounded once; 1 - beta^t as -expm1(t log beta), exact to an ulp or two
+// at any t.
+#include "tensors.cuh"
+
+namespace gpugrad {
+
+__device__ __forceinline__ float expm1_of(float x) { return expm1f(x); }
+__device__ __forceinline__ double expm1_of(double x) { return expm1(x); }
+
+template <class C> __device__ __forceinline__ C larger(C a, C b) { return a > b || a != a ? a : b; }  // a NaN wins
+
+// ---- Rules -----------------------------------------------------------------------------------------------------------
+// The options as the host passes them; `rest` of a decay is 1 - decay, taken before it is rounded. `start` makes ready for
+// a step (the first is 1), with the learning rate in `rate`; `apply` changes one element: x is the parameter, the gradient,
+// the states.
+
+// The gradient to descend.
+template <class C> __device__ __forceinline__ C descent(C p, C g, C weight_decay, C maximize) {
+    const C signed_g = maximize != C(0) ? -g : g;
+    return weight_decay != C(0) ? signed_g + weight_decay * p : signed_g;
+}
+
+template <class C, bool MOMENTUM> struct Sgd {
+    static constexpr int kLists = MOMENTUM ? 3 : 2;
+    C rate, momentum, rest, weight_decay, nesterov, maximize;
+    __device__ __forceinline__ void start(C) {}
+    __device__ __forceinline__ void apply(C* x) const {
+        C g = descent(x[0], x[1], weight_decay, maximize);
+        if constexpr (MOMENTUM) {
+            C& buffer = x[kLists - 1];
+            buffer = momentum * buffer + rest * g;
+            g = nesterov != C(0) ? g + momentum * buffer : buffer;
+        }
+        x[0] -= rate * g;
+    }
+};
+
+template <class C, bool AMSGRAD> struct Adam {
+    static constexpr int kLists = AMSGRAD ? 5 : 4;
+    C rate, beta1, rest1, log_beta1, beta2, rest2, log_beta2, eps, weight_decay, decoupled, maximize;
+    C shrink, size, inverse_root;  // made by `start`
+    __device__ __forceinline__ void start(C step) {
+        shrink = decoupled != C(0) ? C(1) - rate * weight_decay : C(1);
+        if (decoupled != C(0)) weight_decay = C(0);
+        size = rate / -expm1_of(step * log_beta1);
+        inverse_root = C(1) / sqrt(-expm1_of(step * log_beta2));
+    }
+    __device__ __forceinline__ void apply(C* x) const {
+        C &p = x[0], &m = x[2], &v = x[3];
+        p *= shrink;
+        const C g = descent(p, x[1], weight_decay, maximize);
+        m = beta1 * m + rest1 * g;
+        v = beta2 * v + rest2 * g * g;
+        C second = v;
+        if constexpr (AMSGRAD) second = x[kLists - 1] = larger(x[kLists - 1], v);
+        if (rate != C(0)) p -= size * m / (sqrt(second) * inverse_root + eps);
+    }
+};
+
+template <class C, bool MOMENTUM, bool CENTERED> struct RmsProp {
+    static constexpr int kLists = 3 + MOMENTUM + CENTERED;
+    C rate, alpha, rest, eps, weight_decay, momentum, maximize;
+    __device__ __forceinline__ void start(C) {}
+    __device__ __forceinline__ void apply(C* x) const {
+        const C g = descent(x[0], x[1], weight_decay, maximize);
+        x[2] = alpha * x[2] + rest * g * g;
+        C variance = x[2];
+        if constexpr (CENTERED) {
+            C& mean = x[kLists - 1];
+            mean = alpha * mean + rest * g;
+            variance -= mean * mean;
+        }
+        C move = g / (sqrt(variance) + eps);
+        if constexpr (MOMENTUM) move = x[3] = momentum * x[3] + move;
+        x[0] -= rate * move;
+    }
+};
+
+template <class C> struct Adagrad {
+    static constexpr int kLists = 3;
+    C rate, rate_decay, eps, weight_decay, maximize;
+    __device__ __forceinline__ void start(C step) { rate /= C(1) + (step - C(1)) * rate_decay; }
+    __device__ __forceinline__ void apply(C* x) const {
+        const C g = descent(x[0], x[1], weight_decay, maximize);
+        x[2] += g * g;
+        x[0] -= rate * (g / (sqrt(x[2]) + eps));
+    }
+};
+
+template <class C> struct Adadelta {
+    static constexpr int kLists = 4;
+    C rate, rho, rest, eps, weight_decay, maximize;
+    __device__ __forceinline__ void start(C) {}
+    __device__ __forceinline__ void apply(C* x) const {
+        const C g = descent(x[0], x[1], weight_decay, maximize);
+        x[2] = rho * x[2] + rest * g * g;
+        const C move = sqrt(x[3] + eps) / sqrt(x[2] + eps) * g;
+        x[3] = rho * x[3] + rest * move * move;
+        x[0] -= rate * move;
+    }
+};
+
+template <class C> struct Adamax {
+    static constexpr int kLists = 4;
+    C rate, beta1, rest1, log_beta1, beta2, eps, weight_decay, maximize;
+    __device__ __forceinline__ void start(C step) { rate /= -expm1_of(step * log_beta1); }
+    __device__ __forceinline__ void apply(C* x) const {
+        const C g = descent(x[0], x[1], weight_decay, maximize);
+        x[2] = beta1 * x[2] + rest1 * g;
+        x[3] = larger(beta2 * x[3], fabs(g) + eps);
+        x[0] -= rate * (x[2] / x[3]);
+    }
+};
+
+// ---- The step --------------------------------------------------------------------------------------------------------
+
+template <class T, int W, int LISTS, class Rule>
+__device__ __forceinline__ void update_pack(const Tensors<LISTS>& tensors, int number, int64 at, const Rule& rule) {
+    Pack<T, W> packs[LISTS];
+#pragma unroll
+    for (int l = 0; l < LISTS; ++l) packs[l] = load_pack<W>(static_cast<const T*>(tensors.data[l][number]) + at);
+#pragma unroll
+    for (int w = 0; w < W; ++w) {
+        Compute<T> x[LISTS];
+#pragma unroll
+        for (int l = 0; l < LISTS; ++l) x[l] = widen(packs[l].item[w]);
+        rule.apply(x);
+#pragma unroll
+        for (int l = 0; l < LISTS; ++l)
+            if (l != 1) packs[l].item[w] = narrow<T>(x[l]);
+    }
+#pragma unroll
+    for (int l = 0; l < LISTS; ++l)
+        if (l != 1) store_pack<W>(static_cast<T*>(tensors.data[l][number]) + at, packs[l]);
+}
+
+// The last block to come here adds 1 to the steps, which all have read.
+template <int LISTS> __device__ __forceinline__ void count_step(const Tensors<LISTS>& tensors, unsigned* done) {
+    __shared__ bool last;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        last = atomicInc(done, gridDim.x - 1) == gridDim.x - 1;
+    }
+    __syncthreads();
+    if (last && threadIdx.x < tensors.count) *tensors.step[threadIdx.x] += 1.0f;
+}
+
+template <class Rule, class T>
+__global__ void __launch_bounds__(kChunkThreads)
+    update(const __grid_constant__ Tensors<Rule::kLists> tensors, Rule rule, const float* lr, unsigned* done) {
+    const Part part = part_of_block<T>(tensors);
+    if (lr != nullptr) rule.rate = *lr;
+    rule.start(done != nullptr ? *tensors.step[part.number] + 1.0f : 1.0f);
+    for (int64 i = part.begin + threadIdx.x * kPack<T>; i < part.packed; i += kChunkThreads * kPack<T>)
+        update_pack<T, kPack<T>>(tensors, part.number, i, rule);
+    for (int64 i = part.packed + threadIdx.x; i < part.end; i += kChunkThreads)
+        update_pack<T, 1>(tensors, part.number, i, rule);
+    if (done != nullptr) count_step(tensors, done);
+}
+
+}  // namespace gpugrad
