@@ -19,7 +19,7 @@ from . import module
 from .array import DeviceArray, empty
 from .layout import Layout, layout_of
 from .layout import merged as _merged  # noqa: F401
-from .module import blocks_for, cuda_name
+from .module import blocks_for, cuda_name, current_device
 from .printing import (
     Formula,
     Kind,
@@ -59,6 +59,17 @@ class Prepared(NamedTuple):
     tile: int
 
 
+class Plan(NamedTuple):
+    """All of a launch but the arrays and numbers of one call."""
+
+    launch: module.Kernel
+    grid: tuple[int]
+    shape: Any
+    made: tuple[Any, ...]
+    before: tuple[Any, ...]  # arguments before the outputs
+    convert: tuple[Any, ...] | None  # what numbers among the inputs are converted with; None if all are arrays
+
+
 # ---- launching ----
 
 
@@ -67,28 +78,48 @@ def run(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...], out: Any
 
     NotImplemented where the arrays have more dimensions than the kernel takes.
     """
+    plan = plan_for(formula, inputs, made, out)
+    return plan if plan is NotImplemented else execute(plan, inputs, out)
+
+
+def execute(plan: Plan, inputs: Sequence[Any], out: Any = None) -> tuple[Any, ...]:
+    """The launch of a plan on inputs like those it was made for."""
+    outs = (out,) if out is not None else tuple([empty(plan.shape, dtype) for dtype in plan.made])
+    if plan.convert is not None:
+        inputs = [x if convert is None else convert(x) for x, convert in zip(inputs, plan.convert)]
+    if plan.grid[0]:
+        plan.launch(plan.grid, (_THREADS,), (*plan.before, *outs, *inputs))
+    return outs
+
+
+def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...], out: Any = None) -> Any:
+    """How to launch a formula on arrays that lie like these; NotImplemented where the kernel cannot."""
     arrays = [x for x in inputs if type(x) is DeviceArray]
     layout = layout_of(tuple([(x.shape, x.strides, x.itemsize) for x in arrays]))
     if layout is None:
         return NotImplemented
-    outs = (out,) if out is not None else tuple([empty(layout.shape, dtype) for dtype in made])
     count = layout.count
     if not count:
-        return outs
+        return Plan(_nothing, (0,), layout.shape, made, (), None)
     kinds = tuple([x.dtype if type(x) is DeviceArray else type(x) for x in inputs])
+    outs = (out,) if out is not None else tuple([empty(layout.shape, dtype) for dtype in made])
     width = _width(formula, layout, arrays, outs)
     single = _NONE_SINGLE[len(inputs)]
     if layout.flat:
         single = tuple([type(x) is DeviceArray and x.size == 1 for x in inputs]) if layout.singles else single
     kernel = _kernel(Variant(formula, kinds, made, single, layout.flat, width, layout.small))
-    given = [x if convert is None else convert(x) for x, convert in zip(inputs, kernel.convert)]
+    convert = kernel.convert if any(kernel.convert) else None
     if layout.flat:
-        kernel.launch(blocks_for(count, kernel.tile), (_THREADS,), (np.int64(count), *outs, *given))
+        grid, before = blocks_for(count, kernel.tile), (np.int64(count),)
     else:
         axes = layout.axes(tuple([convert is None for convert in kernel.convert]), width)
         groups = count // width
-        kernel.launch(blocks_for(groups, _THREADS, 16), (_THREADS,), (np.int64(groups), axes, *outs, *given))
-    return outs
+        grid, before = blocks_for(groups, _THREADS, 16), (np.int64(groups), axes)
+    return Plan(kernel.launch, grid, layout.shape, made, before, convert)
+
+
+def _nothing(*ignored: Any) -> None:
+    """The launch of a plan for no elements."""
 
 
 _NONE_SINGLE = [(False,) * n for n in range(32)]
@@ -113,8 +144,14 @@ def _width(formula: Formula, layout: Layout, arrays: list[Any], outs: Sequence[A
 
 def formula_launcher(op: Any) -> Callable[..., Any]:
     """What runs the formula `op` on DeviceArrays and Python numbers. NotImplemented where its body must run."""
+    plans: dict[Any, Plan] = {}  # by where arrays lie, types and parameters: what a call costs decides small networks
 
     def launch(*inputs: Any, **params: Any) -> Any:
+        places = [(x.shape, x.strides, x.dtype, x.data.ptr & 15) if type(x) is DeviceArray else type(x) for x in inputs]
+        key = (current_device(), *places, *params.values())
+        plan = plans.get(key)
+        if plan is not None:
+            return execute(plan, inputs)[0]
         taken = inputs
         if not all([type(x) is DeviceArray or type(x) in _NUMBERS for x in inputs]):
             taken = tuple([x.item() if isinstance(x, np.generic) else x for x in inputs])
@@ -127,10 +164,17 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
         formula, made = meaning
         if len(formula.symbols) != len(taken):
             taken = tuple([x for x in taken if x is not None])
-        outs = run(formula, taken, made)
-        return outs if outs is NotImplemented else outs[0]
+        plan = plan_for(formula, taken, made)
+        if plan is NotImplemented:
+            return NotImplemented
+        if taken is inputs and len(plans) < _MOST_PLANS:
+            plans[key] = plan
+        return execute(plan, taken)[0]
 
     return launch
+
+
+_MOST_PLANS = 4096
 
 
 @functools.cache
@@ -163,7 +207,7 @@ _kernels: dict[tuple[int, Variant], Prepared] = {}  # by device
 
 
 def _kernel(variant: Variant) -> Prepared:
-    device = module.current_device()
+    device = current_device()
     found = _kernels.get((device, variant))
     if found is None:
         prepare([variant])
@@ -173,7 +217,7 @@ def _kernel(variant: Variant) -> Prepared:
 
 def prepare(variants: Iterable[Variant]) -> None:
     """Compile the kernels of several variants together."""
-    device = module.current_device()
+    device = current_device()
     wanted = [v for v in dict.fromkeys(variants) if (device, v) not in _kernels]
     source, names = print_source(wanted)
     for v, launch in zip(wanted, module.compiled(source, *names)):
