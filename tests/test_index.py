@@ -287,3 +287,10 @@ def test_rows_added_many_times_in_half_precision_are_rounded_once() -> None:
     weight = gpugrad.zeros(2, 3, dtype=gpugrad.bfloat16, requires_grad=True)
     embedding(weight, gpugrad.zeros(1000, dtype=gpugrad.int64)).sum().backward()
     assert weight.grad.tolist() == [[1000] * 3, [0] * 3]
+
+
+def test_rows_without_elements_are_read_and_added() -> None:
+    x = gpugrad.ones(3, 0, requires_grad=True)
+    y = x[gpugrad.tensor([0, 2, 2])]
+    y.sum().backward()
+    assert y.shape == (3, 0) and x.grad is not None and x.grad.shape == (3, 0)

@@ -308,6 +308,12 @@ def _beside(x: Any, arrays: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     return [(dim, a if type(a) is kind else ARRAY_TYPES[kind].from_numpy(a)) for dim, a in arrays]
 
 
+def scalar_beside(x: Any, value: Any) -> Tensor:
+    """A number as a 0-d tensor of the dtype of the array `x`, on its device, without a copy from the host."""
+    number = np.asarray(value).astype(x.dtype)
+    return wrap(number if type(x) is np.ndarray else ARRAY_TYPES[type(x)].full((), number.item(), x.dtype))
+
+
 @op
 def nonzero_places(mask: Any) -> Any:
     """Where `mask` is not zero: (ndim, n) int64."""
@@ -442,7 +448,7 @@ def _put(x: Tensor, arrays: list[tuple[int, Any]], value: Any, accumulate: bool 
     places, dims = _places(_beside(x._array, arrays), x._array.shape)
     _check_same_dtype(x._array, value)
     if not isinstance(value, Tensor):
-        value = wrap(np.asarray(value).astype(x._array.dtype))
+        value = scalar_beside(x._array, value)
     value = _fitted(value, _indexed_shape(x._array.shape, places, dims), _INDEXED)
     return (add_at_places if accumulate else write_places)(x, value, wrap(places), dims=dims)
 

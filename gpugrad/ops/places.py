@@ -16,7 +16,7 @@ from ..op import op
 from .cast import cast
 from .compare import choose
 from .dims import normalize_dim
-from .index import add_at_places, in_range, nonzero_places, read_mask, read_places, within, write_places
+from .index import add_at_places, in_range, nonzero_places, read_mask, read_places, scalar_beside, within, write_places
 from .reduce import sum_to
 from .shape import broadcast_shapes, expand, part, reshape
 
@@ -140,7 +140,7 @@ def _scalar_tensor(x: Tensor, value: Any, name: str) -> Tensor:
         return cast(value, dtype)
     if scalar_dtype(value).category == FLOATING and as_dtype(dtype).category <= INTEGER and not np.isfinite(value):
         raise RuntimeError(f"value cannot be converted to type {as_dtype(dtype)} without overflow")
-    return wrap(np.asarray(value).astype(dtype))
+    return scalar_beside(x._array, value)
 
 
 # ---- masks ----
