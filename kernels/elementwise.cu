@@ -176,28 +176,28 @@ __device__ __forceinline__ void strided_loop(int64 n, Outputs<Out...> out, const
 // ---- kernels, by the number of outputs -------------------------------------------------------------------------------
 
 template <class F, int W, int L, class A, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_flat(int64 n, A* a, In... in) {
+__global__ void __launch_bounds__(kMapThreads, 2) map_flat(int64 n, A* a, In... in) {
     flat_loop<F, W, L>(n, Outputs<A>{a, {}}, in...);
 }
 template <class F, int W, int L, class A, class B, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_flat_2(int64 n, A* a, B* b, In... in) {
+__global__ void __launch_bounds__(kMapThreads, 2) map_flat_2(int64 n, A* a, B* b, In... in) {
     flat_loop<F, W, L>(n, Outputs<A, B>{a, {b, {}}}, in...);
 }
 template <class F, int W, int L, class A, class B, class D, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_flat_3(int64 n, A* a, B* b, D* d, In... in) {
+__global__ void __launch_bounds__(kMapThreads, 2) map_flat_3(int64 n, A* a, B* b, D* d, In... in) {
     flat_loop<F, W, L>(n, Outputs<A, B, D>{a, {b, {d, {}}}}, in...);
 }
 
 template <class F, class Index, int W, class A, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_strided(int64 n, Axes<sizeof...(In)> axes, A* a, In... in) {
+__global__ void __launch_bounds__(kMapThreads, 2) map_strided(int64 n, Axes<sizeof...(In)> axes, A* a, In... in) {
     strided_loop<F, Index, W>(n, Outputs<A>{a, {}}, axes, in...);
 }
 template <class F, class Index, int W, class A, class B, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_strided_2(int64 n, Axes<sizeof...(In)> axes, A* a, B* b, In... in) {
+__global__ void __launch_bounds__(kMapThreads, 2) map_strided_2(int64 n, Axes<sizeof...(In)> axes, A* a, B* b, In... in) {
     strided_loop<F, Index, W>(n, Outputs<A, B>{a, {b, {}}}, axes, in...);
 }
 template <class F, class Index, int W, class A, class B, class D, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_strided_3(
+__global__ void __launch_bounds__(kMapThreads, 2) map_strided_3(
     int64 n, Axes<sizeof...(In)> axes, A* a, B* b, D* d, In... in) {
     strided_loop<F, Index, W>(n, Outputs<A, B, D>{a, {b, {d, {}}}}, axes, in...);
 }
