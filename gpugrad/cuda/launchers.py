@@ -11,3 +11,6 @@ from . import index as index
 from . import lookup as lookup
 from . import optimizer as optimizer
 from . import gradients as gradients
+from . import gemm as gemm
+from . import conv as conv
+from . import pool as pool

@@ -6,6 +6,7 @@ three are the other two.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -288,14 +289,14 @@ def _unfold(x: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: S
     columns = np.empty_like(x, shape=(*x.shape[:2], len(taps), *windows))
     for k, tap in enumerate(taps):
         columns[:, :, k] = image[tap]
-    return columns.reshape(x.shape[0], x.shape[1] * len(taps), -1)
+    return columns.reshape(x.shape[0], x.shape[1] * len(taps), prod(windows))
 
 
 @op
 def _fold(x: Any, *, size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Any:
     """The adjoint of `_unfold`: columns are added up."""
     padded, windows, taps = _taps(size, kernel, stride, padding, dilation)
-    columns = x.reshape(x.shape[0], -1, len(taps), *windows)
+    columns = x.reshape(x.shape[0], x.shape[1] // len(taps), len(taps), *windows)
     image = np.zeros_like(x, shape=(*columns.shape[:2], *padded), dtype=np.result_type(x.dtype, np.float32))
     for k, tap in enumerate(taps):
         image[tap] += columns[:, :, k]

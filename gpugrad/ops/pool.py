@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 Sizes = tuple[int, ...]
+Pooled = tuple[Sizes, ...]  # kernel, stride, padding and dilation of a max pooling; of an adaptive one its output size
 
 # ---- the largest value ----
 
@@ -63,8 +64,11 @@ def _gather(x: Any, indices: Any, *, dims: int) -> Any:
 
 
 @op(name="max_unpool")
-def _scatter(x: Any, indices: Any, *, spatial: Sizes) -> Any:
-    """The adjoint of `_gather`, into planes of shape `spatial`."""
+def _scatter(x: Any, indices: Any, *, spatial: Sizes, pooled: Pooled | None = None) -> Any:
+    """The adjoint of `_gather`, into planes of shape `spatial`.
+
+    `pooled`, of the max pooling that found the indices, says which windows can have chosen a pixel.
+    """
     return pool_numpy.max_pool_scatter(x, indices, spatial=spatial)
 
 
@@ -73,12 +77,16 @@ _scatter.defvjp(x=lambda g, indices, *, spatial: _gather(g, indices, dims=len(sp
 
 
 @op
-def _values(x: Any, values: Any, indices: Any, *, dims: int) -> Any:
+def _values(x: Any, values: Any, indices: Any, *, pooled: Pooled) -> Any:
     """`values`, fresh from pooling `x`, as the function of `x` that they are."""
     return values
 
 
-_values.defvjp(x=lambda g, x_shape, indices, *, dims: _scatter(g, indices, spatial=tuple(x_shape[-dims:])))
+_values.defvjp(
+    x=lambda g, x_shape, indices, *, pooled: _scatter(
+        g, indices, spatial=tuple(x_shape[-len(pooled[0]) :]), pooled=pooled
+    )
+)
 
 
 def _check_pooled(name: str, input: Any, dims: int) -> None:
@@ -107,7 +115,7 @@ def _max_pooled(
 
     def pooled(x: Any) -> Any:
         values, indices = _max_pool(x, **window)
-        return _values(x, values, indices, dims=dims), indices
+        return _values(x, values, indices, pooled=tuple(window.values())[:4]), indices
 
     return batched(pooled, input, dims, name)
 
@@ -178,7 +186,7 @@ def _adaptive_max_function(dims: int) -> Any:
 
         def pooled(x: Any) -> Any:
             values, indices = _adaptive_max_pool(x, output=output)
-            return _values(x, values, indices, dims=dims), indices
+            return _values(x, values, indices, pooled=(output,)), indices
 
         values, indices = batched(pooled, input, dims, name)
         return (values, indices) if return_indices else values

@@ -1,0 +1,85 @@
+// Convolution as matrix products: images to columns and back.
+//
+//   columns[n, c, k, p] = x[n, c, pixel of window p under tap k], zero on padding            im2col
+//   x[n, c, i]          = sum of columns[n, c, k, p] over all (k, p) that read pixel i       col2im, its adjoint
+//   out = weight (O, C K) @ columns (C K, P)    columns' = weight^T @ out'    weight' = out' @ columns^T
+//
+// Layout: x is (N, C, *size), contiguous. A column's elements lie `row` apart from tap to tap and from channel to
+// channel, its images `image` apart, and neighbouring windows side by side: (N, C K, P) with row = P, image = C K P for
+// products image by image, or (C K, N P) with row = N P, image = P for one product over all images.
+//
+// Geometry: one thread a window and channel (im2col), or a pixel (col2im), K taps each; neighbouring threads have
+// neighbouring windows, so that columns are read and written in full lines. Blocks are (windows, planes), of up to
+// kWindowThreads threads; any grid.
+//
+// Numerics: im2col moves bits. col2im sums in float32 (float64 for float64), in the order of the taps, and rounds once;
+// there are no atomics: same inputs, same bits. Columns of a half-precision gradient are float32.
+//
+// Bytes moved: im2col writes K times the windows and reads x about once (taps after the first come from the cache);
+// col2im the reverse.
+#include "window.cuh"
+
+namespace gpugrad {
+
+template <class T>
+__global__ void __launch_bounds__(kWindowThreads, kWindowBlocks)
+im2col(const T* __restrict__ x, T* __restrict__ columns, int planes, int channels, int64 row, int64 image, Windows w) {
+    const int windows = product(w.out), pixels = product(w.size), taps = product(w.kernel);
+    GPUGRAD_PLANES_LOOP(plane, planes, p, windows) {
+        const int n = plane / channels;
+        const Place o(p, w.out);
+        const T* from = x + int64(plane) * pixels;
+        T* to = columns + n * image + int64(plane - n * channels) * taps * row + p;
+        const int d0 = o.at[0] * w.stride[0] - w.padding[0];
+        const int h0 = o.at[1] * w.stride[1] - w.padding[1];
+        const int w0 = o.at[2] * w.stride[2] - w.padding[2];
+        for (int kd = 0, d = d0; kd < w.kernel[0]; ++kd, d += w.dilation[0]) {
+            for (int kh = 0, h = h0; kh < w.kernel[1]; ++kh, h += w.dilation[1]) {
+                const bool inside = d >= 0 && d < w.size[0] && h >= 0 && h < w.size[1];
+                const int line = inside ? (d * w.size[1] + h) * w.size[2] : 0;
+                for (int kw = 0, c = w0; kw < w.kernel[2]; ++kw, c += w.dilation[2]) {
+                    *to = inside && c >= 0 && c < w.size[2] ? from[line + c] : narrow<T>(Compute<T>(0));
+                    to += row;
+                }
+            }
+        }
+    }
+}
+
+// The window that reads pixel `i` of an axis under tap `k`, or -1.
+__device__ __forceinline__ int window_of(const Windows& w, int axis, int i, int k) {
+    const int at = i + w.padding[axis] - k * w.dilation[axis];
+    if (at < 0) return -1;
+    const auto o = static_cast<int>(static_cast<unsigned>(at) / static_cast<unsigned>(w.stride[axis]));
+    return o * w.stride[axis] == at && o < w.out[axis] ? o : -1;
+}
+
+// C is the type of the columns, T that of x.
+template <class C, class T>
+__global__ void __launch_bounds__(kWindowThreads, kWindowBlocks)
+col2im(const C* __restrict__ columns, T* __restrict__ x, int planes, int channels, int64 row, int64 image, Windows w) {
+    const int pixels = product(w.size), taps = product(w.kernel);
+    GPUGRAD_PLANES_LOOP(plane, planes, i, pixels) {
+        const int n = plane / channels;
+        const Place pixel(i, w.size);
+        const C* from = columns + n * image + int64(plane - n * channels) * taps * row;
+        Compute<T> total = 0;
+        for (int kd = 0; kd < w.kernel[0]; ++kd) {
+            const int od = window_of(w, 0, pixel.at[0], kd);
+            if (od < 0) continue;
+            for (int kh = 0; kh < w.kernel[1]; ++kh) {
+                const int oh = window_of(w, 1, pixel.at[1], kh);
+                if (oh < 0) continue;
+                const C* line = from + static_cast<int64>((kd * w.kernel[1] + kh) * w.kernel[2]) * row +
+                                static_cast<int64>((od * w.out[1] + oh) * w.out[2]);
+                for (int kw = 0; kw < w.kernel[2]; ++kw) {
+                    const int ow = window_of(w, 2, pixel.at[2], kw);
+                    if (ow >= 0) total += widen(line[kw * row + ow]);
+                }
+            }
+        }
+        x[int64(plane) * pixels + i] = narrow<T>(total);
+    }
+}
+
+}  // namespace gpugrad
