@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
+from ..dtypes import LOW_PRECISION
 from ..ops.rearrange import _clone
 from .module import Kernel, kernels
 
 LONG_THREADS = 512  # kLongThreads
+
+_FLOAT32 = np.dtype(np.float32)
 
 Shape = tuple[int, int]  # threads a row, elements a thread
 
@@ -49,3 +54,15 @@ def column_launch(columns: int, n: int) -> tuple[tuple[int], tuple[int, int]]:
         along *= 2
     beside = max(32, 128 // along)
     return (-(-columns // beside),), (beside, along)
+
+
+@functools.lru_cache(maxsize=4096)
+def struct(*numbers: int | float) -> Any:
+    """Numbers as a kernel takes a struct whose members are int64 and double, by their Python types."""
+    packed = b"".join(np.array(n, np.float64 if isinstance(n, float) else np.int64).tobytes() for n in numbers)
+    return np.frombuffer(packed, np.dtype((np.void, len(packed))))[0]
+
+
+def compute(dtype: Any) -> Any:
+    """The dtype that kernels compute a floating dtype in."""
+    return _FLOAT32 if dtype in LOW_PRECISION else dtype

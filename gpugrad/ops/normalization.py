@@ -60,12 +60,16 @@ def _normalize(
     return normalization_numpy.normalize(x, mean, variance, weight, bias, dims=dims, eps=eps)
 
 
-@op(outputs=2)
+@op(outputs=3)
 def normalize_backward(
-    g: Any, x: Any, mean: Any, variance: Any, weight: Any, *, needs: tuple[bool, bool], dims: Dims, eps: float
+    g: Any, x: Any, mean: Any, variance: Any, weight: Any, *, needs: tuple[bool, bool, bool], dims: Dims, eps: float
 ) -> Any:
-    """The gradients of `x` and of `weight`, None where not needed; for arrays (see `_recorded_gradients`)."""
-    return normalization_numpy.normalize_gradients(g, x, mean, variance, weight, needs, dims=dims, eps=eps)
+    """The gradients of `x`, `weight` and `bias`, None where not needed; for arrays (see `_recorded_gradients`).
+
+    That of `bias` is `g`, which the walk sums; a kernel sums it as it goes.
+    """
+    dx, dweight = normalization_numpy.normalize_gradients(g, x, mean, variance, weight, needs, dims=dims, eps=eps)
+    return dx, dweight, g if needs[2] else None
 
 
 def _normalize_rule(
@@ -74,10 +78,10 @@ def _normalize_rule(
     """The walk sums the gradients of weight and bias to their shapes."""
     if isinstance(x, Tensor):
         dx, dweight = _recorded_gradients(g, x, weight, dims, eps)
-    else:
-        wanted = (needs[0], needs[3])
-        dx, dweight = normalize_backward(g, x, mean, variance, weight, needs=wanted, dims=dims, eps=eps)
-    return dx, None, None, dweight, g
+        return dx, None, None, dweight, g
+    wanted = (needs[0], needs[3], needs[4])
+    dx, dweight, dbias = normalize_backward(g, x, mean, variance, weight, needs=wanted, dims=dims, eps=eps)
+    return dx, None, None, dweight, dbias
 
 
 def _recorded_gradients(g: Any, x: Any, weight: Any, dims: Dims, eps: float) -> tuple[Any, Any]:
@@ -153,7 +157,16 @@ def _rms_norm_body(x: Any, weight: Any = None, *, dims: Dims, eps: float) -> Any
     return out
 
 
-def _rms_norm_rule(g: Any, x: Any, weight: Any, needs: Any, *, dims: Dims, eps: float) -> tuple[Any, ...]:
+@op(outputs=2)
+def rms_norm_backward(
+    g: Any, x: Any, weight: Any = None, *, needs: tuple[bool, bool], dims: Dims, eps: float
+) -> tuple[Any, Any]:
+    """The gradients of `x` and `weight`, None where not needed; for arrays."""
+    return _rms_norm_gradients(g, x, weight, needs, dims, eps)
+
+
+def _rms_norm_gradients(g: Any, x: Any, weight: Any, needs: Any, dims: Dims, eps: float) -> tuple[Any, Any]:
+    """These of arrays or Tensors. The walk sums that of `weight` to its shape."""
     if _dtype(x) in LOW_PRECISION:
         g, x = cast(g, _FLOAT32), cast(x, _FLOAT32)
     scale = rsqrt(_mean(x * x, dims) + eps)
@@ -162,7 +175,13 @@ def _rms_norm_rule(g: Any, x: Any, weight: Any, needs: Any, *, dims: Dims, eps: 
     if needs[0]:
         s = g if weight is None else g * weight
         dx = (s - x_hat * _mean(s * x_hat, dims)) * scale
-    return dx, g * x_hat if needs[1] else None  # the walk sums it to the shape of weight
+    return dx, g * x_hat if needs[1] else None
+
+
+def _rms_norm_rule(g: Any, x: Any, weight: Any, needs: Any, *, dims: Dims, eps: float) -> tuple[Any, ...]:
+    if isinstance(x, Tensor):
+        return _rms_norm_gradients(g, x, weight, needs, dims, eps)
+    return rms_norm_backward(g, x, weight, needs=tuple(needs), dims=dims, eps=eps)
 
 
 _rms_norm = op(widen(_rms_norm_body), name="rms_norm", broadcasts=True)

@@ -1,0 +1,365 @@
+"""Layer, batch, group, instance and RMS norm and their gradients, by `kernels/layer_norm.cu` and `kernels/batch_norm.cu`.
+
+How the dimensions of a call are rows and columns, and to which the statistics and parameters belong, is a `Plan`,
+worked out once for each combination of shapes.
+"""
+
+from __future__ import annotations
+
+import functools
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dtypes import FLOATS
+from ..ops.normalization import _normalize, _rms_norm, moments, normalize_backward, rms_norm_backward
+from .array import empty
+from .module import cuda_name, multiprocessors
+from .rows import LONG_THREADS, compute, fitting, kernel, ready, row_launch, struct
+
+_SHAPES = ((8, 8), (16, 8), (32, 32), (64, 96), (128, 128))  # threads a row, elements a thread
+_SHAPES_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 32), (256, 32))
+# The same for layer_norm_backward, and blocks a multiprocessor
+_BACKWARD = ((32, 8, 4), (128, 8, 4), (256, 8, 3), (256, 16, 2), (512, 16, 1))
+_CHUNK = 8192  # elements of a long row to a block of an elementwise kernel
+_COLUMNS, _STRETCH = 32, 256  # columns to a block of batch_norm.cu; rows, at least, if there are enough
+_BY_COLUMN, _BY_ROW, _BY_TABLE = "gpugrad::kByColumn", "gpugrad::kByRow", "gpugrad::kByTable"
+
+
+class Plan(NamedTuple):
+    """See kernels/layer_norm.cu. `count` elements share a mean."""
+
+    by: str
+    rows: int
+    cols: int
+    per: int
+    period: int
+    channels: int
+    count: int
+
+
+def _plan(x: Any, dims: tuple[int, ...], weight: Any, bias: Any = None) -> Plan | None:
+    """How x is walked; None where its body must run: dtypes or shapes that the public functions do not make."""
+    if x.dtype not in FLOATS:
+        return None
+    parameters = [p for p in (weight, bias) if p is not None]
+    shape = parameters[0].shape if parameters else None
+    for p in parameters:
+        if p.dtype not in (x.dtype, compute(x.dtype)) or p.dtype is not parameters[0].dtype or p.shape != shape:
+            return None
+    return _plan_shapes(x.shape, dims, shape)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plan_shapes(shape: tuple[int, ...], dims: tuple[int, ...], parameter: tuple[int, ...] | None) -> Plan | None:
+    ndim, first = len(shape), min(dims, default=0)
+    own = None if parameter is None else (1,) * (ndim - len(parameter)) + parameter
+    if ndim >= 2 and dims == (0, *range(2, ndim)):
+        if own is not None and own != (1, shape[1], *(1,) * (ndim - 2)):
+            return None
+        samples, channels, pixels = shape[0], shape[1], prod(shape[2:])
+        if pixels == 1:
+            return Plan(_BY_TABLE, samples, channels, 1, 1, channels, samples)
+        return Plan(_BY_ROW, samples * channels, pixels, 1, channels, channels, samples * pixels)
+    if not dims or dims != tuple(range(first, ndim)):
+        return None
+    rows, cols = prod(shape[:first]), prod(shape[first:])
+    if own is None or own == (1,) * first + shape[first:]:
+        return Plan(_BY_COLUMN, rows, cols, 1, max(rows, 1), 1, cols)
+    if first != 2 or own[0] != 1 or own[1] != shape[1]:
+        return None
+    per = 1 if all(n == 1 for n in own[2:]) else shape[2]
+    if own[2:] != (1,) * (ndim - 2) and own[2:] != (shape[2], *(1,) * (ndim - 3)):
+        return None
+    return Plan(_BY_ROW, rows * per, cols // max(per, 1), per, max(rows, 1), shape[1] * per, cols)
+
+
+def _types(x: Any, *parameters: Any) -> str:
+    """T and P of a kernel."""
+    given = next((p.dtype for p in parameters if p is not None), x.dtype)
+    return f"{cuda_name(x.dtype)}, {cuda_name(given)}"
+
+
+def _scheme(plan: Plan, eps: float) -> Any:
+    return struct(plan.per, plan.period, plan.channels, float(eps))
+
+
+def _walk(plan: Plan, whole: bool = False) -> tuple[int, Any, Any, Any]:
+    """Threads a row, grid, block and `Rows` of a kernel that goes over rows element by element; `whole`: uncut rows."""
+    threads = 8 if plan.cols <= 64 else 32 if plan.cols <= 2048 else 256
+    chunk = plan.cols if whole or threads < 256 else max(_CHUNK, -(-plan.cols // (65535 * 16)) * 16)
+    (lines,), block = row_launch(plan.rows, threads)
+    return threads, (lines, -(-plan.cols // chunk)), block, struct(plan.rows, plan.cols, chunk)
+
+
+def _shapes(x: Any) -> Any:
+    return _SHAPES_DOUBLE if x.itemsize == 8 else _SHAPES
+
+
+# ---- statistics ----
+
+
+def _row_moments(x: Any, rows: int, cols: int, mean: Any, variance: Any) -> None:
+    """Mean (None: of RMS norm, which has none) and variance, or mean square, of rows."""
+    name = f"{cuda_name(x.dtype)}, {'true' if mean is None else 'false'}"
+    shape = fitting(_shapes(x), cols)
+    if shape is None:
+        run = kernel("layer_norm.cu", f"row_moments_long<{name}>")
+        run((rows,), (LONG_THREADS,), (x, mean, variance, np.int64(cols)))
+        return
+    grid, block = row_launch(rows, shape[0])
+    run = kernel("layer_norm.cu", f"row_moments<{name}, {shape[0]}, {shape[1]}>")
+    run(grid, block, (x, mean, variance, np.int64(rows), np.int32(cols)))
+
+
+def _stretches(rows: int, cols: int) -> tuple[int, int]:
+    """How many pieces columns are cut into, so that all multiprocessors have work, and how many rows a piece has."""
+    across = -(-cols // _COLUMNS)
+    pieces = min(-(-rows // _STRETCH), max(1, 4 * multiprocessors() // across))
+    stretch = -(-rows // pieces)
+    return -(-rows // stretch), stretch
+
+
+def _column_moments(means: Any, variances: Any, rows: int, cols: int, each: int, mean: Any, variance: Any) -> None:
+    """Those of columns, in two launches where they are long; entries stand for `each` elements."""
+    real = compute(means.dtype).type
+    grid, block = (-(-cols // _COLUMNS),), (32, 16)
+    pieces, stretch = _stretches(rows, cols)
+    if pieces > 1:
+        parts = empty((pieces, cols), mean.dtype), empty((pieces, cols), mean.dtype)
+        sizes = (np.int64(rows), np.int64(cols), np.int64(stretch), real(each), real(each))
+        run = kernel("batch_norm.cu", f"column_moments<{cuda_name(means.dtype)}>")
+        run((*grid, pieces), block, (means, variances, *parts, *sizes))
+        last = each * (rows - (pieces - 1) * stretch)
+        means, variances, rows, each = *parts, pieces, each * stretch
+    else:
+        last = each
+    sizes = (np.int64(rows), np.int64(cols), np.int64(rows), real(each), real(last))
+    run = kernel("batch_norm.cu", f"column_moments<{cuda_name(means.dtype)}>")
+    run(grid, block, (means, variances, mean, variance, *sizes))
+
+
+@moments.kernel
+def _moments_kernel(x: Any, *, dims: tuple[int, ...]) -> Any:
+    plan = _plan(x, dims, None)
+    if plan is None or not x.size:
+        return NotImplemented
+    kept = tuple([1 if d in dims else n for d, n in enumerate(x.shape)])
+    mean, variance = empty(kept, compute(x.dtype)), empty(kept, compute(x.dtype))
+    x = ready(x)
+    if plan.by == _BY_TABLE:
+        _column_moments(x, None, plan.rows, plan.cols, 1, mean, variance)
+    elif plan.by == _BY_COLUMN or plan.rows == plan.channels:
+        _row_moments(x, plan.rows, plan.cols, mean, variance)
+    else:
+        of_rows = empty((plan.rows,), mean.dtype), empty((plan.rows,), mean.dtype)
+        _row_moments(x, plan.rows, plan.cols, *of_rows)
+        samples = plan.rows // plan.channels
+        _column_moments(*of_rows, samples, plan.channels, plan.cols, mean, variance)
+    return mean, variance
+
+
+# ---- forward ----
+
+
+def _forward(plan: Plan, x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
+    out = empty(x.shape, x.dtype)
+    threads, grid, block, rows = _walk(plan)
+    run = kernel("layer_norm.cu", f"normalize<{_types(x, weight, bias)}, {plan.by}, {threads}>")
+    run(grid, block, (x, mean, variance, weight, bias, out, _scheme(plan, eps), rows))
+    return out
+
+
+@_normalize.kernel
+def _normalize_kernel(
+    x: Any, mean: Any, variance: Any, weight: Any = None, bias: Any = None, *, dims: tuple[int, ...], eps: float
+) -> Any:
+    plan = _plan(x, dims, weight, bias)
+    if plan is None or mean.dtype is not compute(x.dtype) or variance.dtype is not mean.dtype:
+        return NotImplemented
+    if not x.size:
+        return empty(x.shape, x.dtype)
+    return _forward(plan, *_all_ready(x, mean, variance, weight, bias), eps=eps)
+
+
+@_rms_norm.kernel
+def _rms_norm_kernel(x: Any, weight: Any = None, *, dims: tuple[int, ...], eps: float) -> Any:
+    plan = _plan(x, dims, weight)
+    if plan is None or plan.by != _BY_COLUMN:
+        return NotImplemented
+    if not x.size:
+        return empty(x.shape, x.dtype)
+    x, weight = _all_ready(x, weight)
+    shape = fitting(_shapes(x), plan.cols)
+    if shape is None:
+        return _forward(plan, x, None, _mean_squares(plan, x), weight, None, eps)
+    out = empty(x.shape, x.dtype)
+    real = compute(x.dtype).type
+    grid, block = row_launch(plan.rows, shape[0])
+    run = kernel("layer_norm.cu", f"rms_norm_forward<{_types(x, weight)}, {shape[0]}, {shape[1]}>")
+    run(grid, block, (x, weight, out, np.int64(plan.rows), np.int32(plan.cols), real(eps), real(1 / plan.cols)))
+    return out
+
+
+def _mean_squares(plan: Plan, x: Any) -> Any:
+    squares = empty((plan.rows,), compute(x.dtype))
+    _row_moments(x, plan.rows, plan.cols, None, squares)
+    return squares
+
+
+def _all_ready(*arrays: Any) -> tuple[Any, ...]:
+    return tuple([a if a is None else ready(a) for a in arrays])
+
+
+# ---- backward ----
+
+
+def _sum_columns(name: str, given: tuple[Any, ...], rows: int, cols: int, kind: Any, wanted: Any, *more: Any) -> Any:
+    """Two sums down columns, of which those that are `wanted` are returned, in two launches where they are long."""
+    pieces, stretch = _stretches(rows, cols)
+    across = -(-cols // _COLUMNS)
+    shape = (cols,) if pieces == 1 else (pieces, cols)
+    found: Any = tuple([empty(shape, kind) if want else None for want in wanted])
+    sizes = (np.int64(rows), np.int64(cols), np.int64(stretch))
+    kernel("batch_norm.cu", name)((across, pieces), (32, 16), (*given, *found, *more, *sizes))
+    return found if pieces == 1 else _added(found, pieces, cols, kind)
+
+
+def _added(sums: tuple[Any, Any], rows: int, cols: int, kind: Any) -> Any:
+    """The sums down the columns of two arrays, or of one and None."""
+    return _sum_columns(f"column_sums<{cuda_name(kind)}>", sums, rows, cols, kind, tuple([s is not None for s in sums]))
+
+
+class _Call(NamedTuple):
+    """What the kernels of a backward are given."""
+
+    plan: Plan
+    g: Any
+    x: Any
+    mean: Any
+    variance: Any
+    weight: Any
+    eps: float
+
+    @property
+    def kind(self) -> Any:
+        return compute(self.x.dtype)
+
+    def row_sums(self) -> tuple[Any, Any]:
+        plan, made = self.plan, (empty((self.plan.rows,), self.kind), empty((self.plan.rows,), self.kind))
+        threads, grid, block, rows = _walk(plan, whole=True)
+        run = kernel("layer_norm.cu", f"row_sums<{_types(self.x, self.weight)}, {plan.by}, {threads}>")
+        run(grid, block, (*self[1:6], *made, _scheme(plan, self.eps), rows))
+        return made
+
+    def column_sums(self, wanted: tuple[bool, bool] = (True, True)) -> tuple[Any, Any]:
+        """Of g and of g * x_hat."""
+        plan = self.plan
+        name = f"column_products<{cuda_name(self.x.dtype)}, {plan.by}>"
+        return _sum_columns(name, self[1:5], plan.rows, plan.cols, self.kind, wanted, _scheme(plan, self.eps))
+
+    def group_sums(self, sums: Any, products: Any) -> tuple[Any, Any]:
+        plan = self.plan
+        groups = plan.rows // plan.per
+        made = empty((groups,), self.kind), empty((groups,), self.kind)
+        given = self.kind if self.weight is None else self.weight.dtype
+        run = kernel("batch_norm.cu", f"group_sums<{cuda_name(self.kind)}, {cuda_name(given)}>")
+        sizes = (np.int64(groups), np.int64(plan.per), np.int64(plan.channels))
+        run((-(-groups // 256),), (256,), (sums, products, self.weight, *made, *sizes))
+        return made
+
+    def apply(self, sums: Any, products: Any, weighted: bool) -> Any:
+        plan, dx = self.plan, empty(self.x.shape, self.x.dtype)
+        threads, grid, block, rows = _walk(plan)
+        run = kernel("layer_norm.cu", f"normalize_gradient<{_types(self.x, self.weight)}, {plan.by}, {threads}>")
+        last = (np.int32(weighted), self.kind.type(1 / plan.count))
+        run(grid, block, (*self[1:6], sums, products, dx, _scheme(plan, self.eps), rows, *last))
+        return dx
+
+    def in_one_pass(self, rms: bool, needs: tuple[bool, bool, bool]) -> tuple[Any, Any, Any] | None:
+        """dx, dweight and dbias of rows that fit into registers; None if they do not."""
+        plan = self.plan
+        shapes = _BACKWARD[:-1] if self.x.itemsize == 8 else _BACKWARD
+        shape = next((s for s in shapes if plan.cols <= s[0] * s[1]), None)
+        if shape is None:
+            return None
+        threads, each, resident = shape
+        (lines,), block = row_launch(plan.rows, threads)
+        blocks = min(lines, resident * multiprocessors())
+        dx = empty(self.x.shape, self.x.dtype) if needs[0] else None
+        parts: Any = tuple([empty((blocks, plan.cols), self.kind) if need else None for need in needs[1:]])
+        pack = 16 // self.x.itemsize
+        name = f"{_types(self.x, self.weight)}, {'true' if rms else 'false'}, {threads}, {each}"
+        run = kernel("layer_norm.cu", f"layer_norm_backward<{name}, {1 if plan.cols % pack else pack}>")
+        sizes = (np.int64(plan.rows), np.int32(plan.cols), self.kind.type(self.eps), self.kind.type(1 / plan.cols))
+        run((blocks,), block, (*self[1:6], dx, *parts, *sizes))
+        if blocks > 1 and any(needs[1:]):
+            parts = _added(parts, blocks, plan.cols, self.kind)
+        return dx, *parts
+
+    def of_rows(self, rms: bool, needs: tuple[bool, bool, bool]) -> tuple[Any, Any, Any]:
+        """The gradients where parameters belong to columns."""
+        made = self.in_one_pass(rms, needs)
+        if made is not None:
+            return made
+        call = self._replace(variance=_mean_squares(self.plan, self.x)) if rms else self
+        dx, dbias, dweight = None, None, None
+        if needs[0]:
+            sums, products = call.row_sums()
+            dx = call.apply(None if rms else sums, products, weighted=True)
+        if needs[1] or needs[2]:
+            dbias, dweight = call.column_sums((needs[2], needs[1]))
+        return dx, dweight, dbias
+
+    def of_channels(self, needs: tuple[bool, bool, bool]) -> tuple[Any, Any, Any]:
+        """The gradients where parameters belong to channels."""
+        plan, dx, dbias, dweight = self.plan, None, None, None
+        if plan.by == _BY_TABLE:
+            dbias, dweight = self.column_sums()
+            return self.apply(dbias, dweight, weighted=False) if needs[0] else None, dweight, dbias
+        sums, products = self.row_sums()
+        shared = plan.period == plan.channels and plan.per == 1  # by all samples
+        if shared or needs[1] or needs[2]:
+            dbias, dweight = _added((sums, products), plan.rows // plan.channels, plan.channels, self.kind)
+        if not needs[0]:
+            return dx, dweight, dbias
+        if shared:
+            dx = self.apply(dbias, dweight, weighted=False)
+        elif plan.per == 1:
+            dx = self.apply(sums, products, weighted=False)
+        else:
+            dx = self.apply(*self.group_sums(sums, products), weighted=True)
+        return dx, dweight, dbias
+
+
+@normalize_backward.kernel
+def _normalize_backward_kernel(
+    g: Any, x: Any, mean: Any, variance: Any, weight: Any = None, *, needs: Any, dims: tuple[int, ...], eps: float
+) -> Any:
+    plan = _plan(x, dims, weight)
+    if plan is None or g.dtype is not x.dtype or mean.dtype is not compute(x.dtype) or not x.size:
+        return NotImplemented
+    call = _Call(plan, *_all_ready(g, x, mean, variance, weight), eps)
+    wanted = (needs[0], needs[1], needs[2] and weight is not None)  # without it the shape of the bias is not known
+    dx, dweight, dbias = call.of_rows(False, wanted) if plan.by == _BY_COLUMN else call.of_channels(wanted)
+    if weight is None:
+        return dx, None, g if needs[2] else None
+    return dx, _shaped(dweight, weight.shape) if needs[1] else None, _shaped(dbias, weight.shape) if needs[2] else None
+
+
+def _shaped(gradient: Any, shape: tuple[int, ...]) -> Any:
+    """Reshaped; itself, and no view, which the walk would copy, if it has that shape."""
+    return gradient if gradient is None or gradient.shape == shape else gradient.reshape(shape)
+
+
+@rms_norm_backward.kernel
+def _rms_norm_backward_kernel(
+    g: Any, x: Any, weight: Any = None, *, needs: Any, dims: tuple[int, ...], eps: float
+) -> Any:
+    plan = _plan(x, dims, weight)
+    if plan is None or plan.by != _BY_COLUMN or g.dtype is not x.dtype or not x.size:
+        return NotImplemented
+    g, x, weight = _all_ready(g, x, weight)
+    dx, dweight, _ = _Call(plan, g, x, None, None, weight, eps).of_rows(True, (needs[0], needs[1], False))
+    return dx, dweight if weight is None else _shaped(dweight, weight.shape)
