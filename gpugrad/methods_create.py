@@ -63,7 +63,9 @@ class CreateMethods:
         return self._array.nbytes
 
     def data_ptr(self) -> int:
-        return self._array.__array_interface__["data"][0]
+        array = self._array
+        interface = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
+        return interface["data"][0]
 
     # ----------------------------------------------------------------------------------------------- values
 

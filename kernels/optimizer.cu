@@ -92,7 +92,7 @@ template <class C> struct Adagrad {
     __device__ __forceinline__ void apply(C* x) const {
         const C g = descent(x[0], x[1], weight_decay, maximize);
         x[2] += g * g;
-        x[0] -= rate * (g / (sqrt(x[2]) + eps));
+        x[0] -= rate * g / (sqrt(x[2]) + eps);
     }
 };
 
@@ -161,6 +161,7 @@ __global__ void __launch_bounds__(kChunkThreads)
     const Part part = part_of_block<T>(tensors);
     if (lr != nullptr) rule.rate = *lr;
     rule.start(done != nullptr ? *tensors.step[part.number] + 1.0f : 1.0f);
+#pragma unroll 1  // the loads of one pass are enough, and divisions of doubles would spill
     for (int64 i = part.begin + threadIdx.x * kPack<T>; i < part.packed; i += kChunkThreads * kPack<T>)
         update_pack<T, kPack<T>>(tensors, part.number, i, rule);
     for (int64 i = part.packed + threadIdx.x; i < part.end; i += kChunkThreads)
