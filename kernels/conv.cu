@@ -1,4 +1,4 @@
-// Convolution as matrix products: images to columns and back.
+// Convolution as matrix products: images to columns and back, and the bias.
 //
 //   columns[n, c, k, p] = x[n, c, pixel of window p under tap k], zero on padding            im2col
 //   x[n, c, i]          = sum of columns[n, c, k, p] over all (k, p) that read pixel i       col2im, its adjoint
@@ -16,7 +16,7 @@
 // there are no atomics: same inputs, same bits. Columns of a half-precision gradient are float32.
 //
 // Bytes moved: im2col writes K times the windows and reads x about once (taps after the first come from the cache);
-// col2im the reverse.
+// col2im the reverse. add_bias reads and writes its array once.
 #include "window.cuh"
 
 namespace gpugrad {
@@ -79,6 +79,20 @@ col2im(const C* __restrict__ columns, T* __restrict__ x, int planes, int channel
             }
         }
         x[int64(plane) * pixels + i] = narrow<T>(total);
+    }
+}
+
+// out[n, c, p] += bias[c], WIDTH elements at a time, `packs` to a plane.
+template <class T, int WIDTH>
+__global__ void __launch_bounds__(kWindowThreads, kWindowBlocks)
+add_bias(T* __restrict__ out, const T* __restrict__ bias, int planes, int channels, int packs) {
+    GPUGRAD_PLANES_LOOP(plane, planes, i, packs) {
+        const auto by = widen(bias[plane % channels]);
+        T* at = out + (int64(plane) * packs + i) * WIDTH;
+        auto pack = load_pack<WIDTH>(at);
+#pragma unroll
+        for (int k = 0; k < WIDTH; ++k) pack.item[k] = narrow<T>(widen(pack.item[k]) + by);
+        store_pack<WIDTH>(at, pack);
     }
 }
 

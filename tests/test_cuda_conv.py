@@ -349,6 +349,8 @@ def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Pa
     for t, c in (("float", "float"), ("double", "double"), ("__half", "float"), ("__nv_bfloat16", "float")):
         source.append(f"template __global__ void im2col<{t}>(const {t}*, {t}*, int, int, int64, int64, Windows);")
         source.append(f"template __global__ void col2im<{c}, {t}>(const {c}*, {t}*, int, int, int64, int64, Windows);")
+        for width in ("1", f"kPack<{t}>"):
+            source.append(f"template __global__ void add_bias<{t}, {width}>({t}*, const {t}*, int, int, int);")
         by_index = "int, int, int, uint64*, int"
         source.append(f"template __global__ void max_unpool<{t}, {c}>(const {t}*, const int64*, {c}*, {by_index});")
         source.append(f"template __global__ void max_pool_gather<{t}>(const {t}*, const int64*, {t}*, {by_index});")
@@ -360,5 +362,5 @@ def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Pa
             source.append(f"template __global__ void avg_pool<{t}, {w}, 32>(const {t}*, {t}*, int, {w});")
             source.append(f"template __global__ void avg_pool_backward<{t}, {w}>(const {t}*, {t}*, int, {w});")
     found = spills("\n".join([*source, "}"]), architecture, tmp_path)
-    assert len(found) == 4 * 14
+    assert len(found) == 4 * 16
     assert not {name: size for name, size in found.items() if size}

@@ -17,7 +17,7 @@ from ..ops import conv as ops
 from ..ops import conv_numpy
 from .array import DeviceArray, empty
 from .copy import contiguous, copied, zeros
-from .gemm import add_into, converted, product
+from .gemm import add_bias, converted, product
 from .module import cuda_name
 from .rows import kernel
 from .windows import fits, grid, windows
@@ -125,7 +125,7 @@ def _computed(*arrays: Any) -> bool:
 
 def _add_bias(out: DeviceArray, bias: Any) -> DeviceArray:
     if bias is not None and out.size:
-        add_into(out, bias.reshape((-1,) + (1,) * (out.ndim - 2)))
+        add_bias(out, bias, prod(out.shape[2:]))
     return out
 
 

@@ -1,6 +1,8 @@
 """Matrix products on the device.
 
-`product(a, b)` is `a @ b` for stacks of matrices; everything that multiplies matrices here comes down to it.
+`product(a, b)` is `a @ b` for stacks of matrices; everything that multiplies matrices here comes down to it. It is
+computed by cuBLASLt if nvmath is installed (`cublaslt.py`), else by CuPy, which refuses to be captured in a CUDA graph;
+on the simulated device, by NumPy.
 """
 
 from __future__ import annotations
@@ -11,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import FLOATS, LOW_PRECISION
-from ..ops.arithmetic import raw_add
+from ..ops.arithmetic import accumulate as add_to
 from ..ops.matmul import _check_shapes, _matmul, linear, linear_grad_bias, linear_grad_input, linear_grad_weight
 from ..ops.reduce import sum_over
-from . import backend
+from . import backend, cublaslt
 from .array import DeviceArray, adopt, empty
-from .copy import contiguous, write, zeros
-from .elementwise import run
-from .printing import forward_formula
+from .copy import contiguous, set_all, write, zeros
+from .module import cuda_name
+from .rows import kernel
+from .windows import LIMIT, grid
 
 cp = backend.cupy()
 _FLOAT32 = np.dtype(np.float32)
-_ADD = forward_formula(raw_add.op, (True, True), ())
 
 
 def converted(x: Any, dtype: Any) -> Any:
@@ -33,21 +35,41 @@ def converted(x: Any, dtype: Any) -> Any:
     return out if write(out, x) else adopt(x.astype(dtype))
 
 
-def add_into(target: Any, x: Any) -> None:
-    """`target += x`, where `target` is contiguous and `x` broadcasts."""
-    if run(_ADD, (target, x), (target.dtype,), out=target) is NotImplemented:
-        np.add(target, x, out=target)
+def add_bias(out: Any, bias: Any, each: int) -> None:
+    """`out += bias` over a contiguous array of `each` neighbouring elements for every element of `bias`, in turn."""
+    planes, width = out.size // each, 16 // out.itemsize
+    if each % width or out.data.ptr % 16:
+        width = 1
+    if max(planes, each) >= LIMIT:
+        np.add(out.reshape(-1, bias.size, each), bias.reshape(-1, 1), out=out.reshape(-1, bias.size, each))
+        return
+    packs = each // width
+    numbers = (np.int32(planes), np.int32(bias.size), np.int32(packs))
+    run = kernel("conv.cu", f"add_bias<{cuda_name(out.dtype)}, {width}>")
+    run(*grid(planes, packs), (out, contiguous(bias), *numbers))
 
 
-def product(a: Any, b: Any, out: Any = None, *, accumulate: bool = False) -> DeviceArray:
+def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bool = False) -> DeviceArray:
     """`a @ b` for (..., n, k) and (..., k, m) of one floating dtype, whose leading dimensions broadcast.
 
-    Half precision is multiplied in float32 and rounded once. With `out`, which is contiguous and of that dtype or
-    float32, the product is written there; with `accumulate` it is added.
+    Half precision is multiplied in float32 and rounded once. `bias` (m,) is added. With `out`, which is contiguous and
+    of that dtype or float32, the product is written there; with `accumulate` it is added, and there is no bias.
     """
     shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
     if 0 in shape or not a.shape[-1]:
-        return _without_terms(shape, a.dtype, out, accumulate)
+        return _without_terms(shape, a.dtype, out, bias, accumulate)
+    if cublaslt.library() is not None:
+        made = empty(shape, a.dtype) if out is None else out
+        for x, y in ((a, b), (contiguous(a), contiguous(b))):
+            if cublaslt.multiply(x, y, made, bias, accumulate=accumulate):
+                return made
+    made = _by_cupy(a, b, out, accumulate)
+    if bias is not None:
+        add_bias(made, bias, 1)
+    return made
+
+
+def _by_cupy(a: Any, b: Any, out: Any, accumulate: bool) -> DeviceArray:
     dtype = a.dtype
     if dtype in LOW_PRECISION:
         a, b = converted(a, _FLOAT32), converted(b, _FLOAT32)
@@ -58,17 +80,19 @@ def product(a: Any, b: Any, out: Any = None, *, accumulate: bool = False) -> Dev
     if out is None:
         return converted(made, dtype)
     if accumulate:
-        add_into(out, made)
+        add_to(out, made)
     else:
         write(out, made)
     return out
 
 
-def _without_terms(shape: tuple[int, ...], dtype: Any, out: Any, accumulate: bool) -> DeviceArray:
+def _without_terms(shape: tuple[int, ...], dtype: Any, out: Any, bias: Any, accumulate: bool) -> DeviceArray:
     if out is None:
-        return zeros(shape, dtype)
-    if not accumulate:
-        out.fill(0)
+        out = zeros(shape, dtype)
+    elif not accumulate:
+        set_all(out, 0)
+    if bias is not None and out.size:
+        add_bias(out, bias, 1)
     return out
 
 
@@ -91,9 +115,7 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
     fits = x.ndim and x.shape[-1] == weight.shape[-1] and x.dtype is weight.dtype and x.dtype in FLOATS
     if not fits or (bias is not None and bias.dtype is not x.dtype):
         return NotImplemented  # the body says what is wrong
-    out = product(_rows(x), weight.T)
-    if bias is not None:
-        add_into(out, bias)
+    out = product(_rows(x), weight.T, bias=None if bias is None else contiguous(bias))
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 
 

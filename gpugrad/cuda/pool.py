@@ -52,12 +52,13 @@ def _windows(
 def _geometry(
     shape: Sizes, out: Sizes, window: ops.Pooled, count_include_pad: bool = False, divisor_override: int | None = None
 ) -> Geometry | None:
-    kernel, _, padding, dilation = window
+    kernel, stride, padding, dilation = window
     size = shape[-len(kernel) :]
     reach = [p + d * k for k, p, d in zip(kernel, padding, dilation)]
     if not fits(_planes(shape, len(kernel)), size, out, reach):
         return None
-    return "Windows", windows(size, out, *window, count_include_pad, divisor_override), out
+    struct = windows(size, out, kernel, stride, padding, dilation, count_include_pad, divisor_override)
+    return "Windows", struct, out
 
 
 @functools.lru_cache(maxsize=1024)

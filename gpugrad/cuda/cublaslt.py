@@ -1,0 +1,205 @@
+"""Matrix products by cuBLASLt, through `nvmath.bindings`: what CuPy's cuBLAS calls do not do.
+
+It computes with half precision and TF32, reads transposed and strided stacks where they lie, adds the bias on the way,
+and can be captured in a CUDA graph. What a product needs is described to the library once for each shape and kept, with
+the algorithm that its heuristics choose.
+
+The calls have been checked against a stand-in that computes with the very same descriptions on the host; they have not
+run on a device yet.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+import threading
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dtypes import bfloat16
+from ..settings import get_float32_matmul_precision
+from . import backend, module
+from .gemm_layout import Matrix, Problem, problem
+
+cp = backend.cupy()
+
+# cudaDataType, cublasComputeType_t and cublasOperation_t
+_TYPES = {np.dtype(np.float16): 2, bfloat16.numpy: 14, np.dtype(np.float32): 0, np.dtype(np.float64): 1}
+_COMPUTE_32F, _COMPUTE_64F, _COMPUTE_32F_FAST_TF32 = 68, 70, 77
+_TRANSPOSE = 1
+_FLOAT64 = np.dtype(np.float64)
+_NUMBERS = {d: np.array([0, 1], d) for d in (np.dtype(np.float32), _FLOAT64)}  # for alpha and beta
+_WORKSPACE = {True: 32 << 20, False: 8 << 20}  # bytes, by whether the device is of Hopper's generation or later
+_ALIGNED = 16  # bytes from which the library has no use for more
+
+
+@functools.cache
+def library() -> Any:
+    """The bindings; None without a real device, without nvmath, or where it does not find cuBLASLt."""
+    if backend.simulated() or importlib.util.find_spec("nvmath") is None:
+        return None
+    try:
+        found = importlib.import_module("nvmath.bindings.cublasLt")
+        found.get_version()
+    except (ImportError, RuntimeError) as error:
+        warnings.warn(f"nvmath cannot use cuBLASLt, so matrix products go through CuPy: {error}", stacklevel=2)
+        return None
+    return found
+
+
+@functools.cache
+def _handle(device: int) -> int:
+    return int(library().create())
+
+
+@functools.cache
+def _workspace(device: int, stream: int) -> Any:
+    """Memory for the library's own use; streams do not share any."""
+    major = cp.cuda.runtime.getDeviceProperties(device)["major"]
+    return cp.empty(_WORKSPACE[major >= 9], np.uint8)
+
+
+class Kind(NamedTuple):
+    """What, besides its shape, tells one product from another."""
+
+    dtype: Any
+    out_dtype: Any
+    precision: str
+    bias: bool
+    aligned: tuple[int, int, int, int]  # a, b, out and the bias, in bytes
+
+
+class Described:
+    """A product as the library takes it: its descriptions, and the algorithm; None if the library has none."""
+
+    def __init__(self, what: Problem, kind: Kind, device: int) -> None:
+        self.made: list[tuple[str, int]] = []
+        wide = kind.dtype is _FLOAT64
+        compute = _COMPUTE_64F if wide else _COMPUTE_32F
+        if kind.dtype == np.float32 and kind.precision != "highest":
+            compute = _COMPUTE_32F_FAST_TF32
+        self.numbers = _NUMBERS[_FLOAT64 if wide else np.dtype(np.float32)]
+        lt = library()
+        self.operation = self._keep("matmul_desc", lt.matmul_desc_create(compute, _TYPES[self.numbers.dtype]))
+        attributes = lt.MatmulDescAttribute
+        for name, transposed in (("TRANSA", what.b.transposed), ("TRANSB", what.a.transposed)):
+            self._set("matmul_desc", self.operation, attributes[name], np.int32(_TRANSPOSE * transposed))
+        if kind.bias:
+            self._set("matmul_desc", self.operation, attributes.EPILOGUE, np.uint32(lt.Epilogue.BIAS))
+        batch = what.batch
+        self.b = self._layout(kind.dtype, what.columns, what.terms, what.b, batch.count, batch.b)
+        self.a = self._layout(kind.dtype, what.terms, what.rows, what.a, batch.count, batch.a)
+        to = Matrix(False, what.columns)
+        self.out = self._layout(kind.out_dtype, what.columns, what.rows, to, batch.count, batch.out)
+        self.algorithm = self._choose(kind.aligned, device)
+
+    def _keep(self, what: str, made: int) -> int:
+        self.made.append((what, made))
+        return made
+
+    def _set(self, what: str, of: int, attribute: int, value: np.generic) -> None:
+        held = np.array([value])
+        getattr(library(), f"{what}_set_attribute")(of, int(attribute), held.ctypes.data, held.nbytes)
+
+    def _layout(self, dtype: Any, rows: int, columns: int, how: Matrix, count: int, apart: int) -> int:
+        """A column-major matrix, (rows, columns) once it is transposed as `how` says."""
+        lt = library()
+        stored = (columns, rows) if how.transposed else (rows, columns)
+        made = self._keep("matrix_layout", lt.matrix_layout_create(_TYPES[dtype], *stored, how.leading))
+        if count > 1:
+            attributes = lt.MatrixLayoutAttribute
+            self._set("matrix_layout", made, attributes.BATCH_COUNT, np.int32(count))
+            self._set("matrix_layout", made, attributes.STRIDED_BATCH_OFFSET, np.int64(apart))
+        return made
+
+    def _choose(self, aligned: tuple[int, int, int, int], device: int) -> Any:
+        lt = library()
+        preference = self._keep("matmul_preference", lt.matmul_preference_create())
+        names = lt.MatmulPreferenceAttribute
+        size = _workspace(device, cp.cuda.get_current_stream().ptr).nbytes
+        self._set("matmul_preference", preference, names.MAX_WORKSPACE_BYTES, np.uint64(size))
+        a, b, out, _ = aligned
+        for name, bytes_ in (("A", b), ("B", a), ("C", out), ("D", out)):
+            self._set("matmul_preference", preference, names[f"MIN_ALIGNMENT_{name}_BYTES"], np.uint32(bytes_))
+        found, count = np.zeros(1, lt.matmul_heuristic_result_dtype), np.zeros(1, np.int32)
+        descriptions = (self.operation, self.b, self.a, self.out, self.out, preference)
+        try:
+            lt.matmul_algo_get_heuristic(_handle(device), *descriptions, 1, found.ctypes.data, count.ctypes.data)
+        except lt.cuBLASLtError:  # there is no algorithm for it
+            return None
+        return found if count[0] and found["state"][0] == 0 else None
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            for what, made in self.made:
+                getattr(library(), f"{what}_destroy")(made)
+
+
+@functools.lru_cache(maxsize=4096)
+def _described(what: Problem, kind: Kind, device: int) -> Described:
+    return Described(what, kind, device)
+
+
+def _alignment(*addresses: int) -> int:
+    """The largest power of two, at most _ALIGNED, that divides all."""
+    together = functools.reduce(int.__or__, addresses) & (_ALIGNED - 1)
+    return together & -together or _ALIGNED
+
+
+def _kind(a: Any, b: Any, out: Any, bias: Any, what: Problem) -> Kind:
+    starts, size = what.starts, a.itemsize
+    aligned = (
+        _alignment(a.data.ptr, *[s[0] * size for s in starts]),
+        _alignment(b.data.ptr, *[s[1] * size for s in starts]),
+        _alignment(out.data.ptr, *[s[2] * out.itemsize for s in starts]),
+        _ALIGNED if bias is None else _alignment(bias.data.ptr),
+    )
+    return Kind(a.dtype, out.dtype, get_float32_matmul_precision(), bias is not None, aligned)
+
+
+_one_bias_at_a_time = threading.Lock()
+
+
+def multiply(a: Any, b: Any, out: Any, bias: Any = None, *, accumulate: bool = False) -> bool:
+    """`out = a @ b + bias`, or `out += a @ b`: (..., n, k), (..., k, m) and (m,), into a contiguous (..., n, m).
+
+    False, with nothing done, if a matrix cannot be read where it lies or the library has no algorithm.
+    """
+    size = a.itemsize
+    a_strides, b_strides = tuple([s // size for s in a.strides]), tuple([s // size for s in b.strides])
+    what = problem(a.shape, a_strides, b.shape, b_strides, out.shape[:-2])
+    if what is None:
+        return False
+    device = module.current_device()
+    made = _described(what, _kind(a, b, out, bias, what), device)
+    if made.algorithm is None:
+        return False
+    if bias is None:
+        _run(made, what, a, b, out, accumulate, device)
+        return True
+    with _one_bias_at_a_time:  # its address is part of the description
+        made._set("matmul_desc", made.operation, library().MatmulDescAttribute.BIAS_POINTER, np.int64(bias.data.ptr))
+        _run(made, what, a, b, out, accumulate, device)
+    return True
+
+
+def _run(made: Described, what: Problem, a: Any, b: Any, out: Any, accumulate: bool, device: int) -> None:
+    lt, stream = library(), cp.cuda.get_current_stream().ptr
+    space = _workspace(device, stream)
+    zero = made.numbers.ctypes.data
+    one = zero + made.numbers.itemsize
+    for at_a, at_b, at_out in what.starts:
+        target = out.data.ptr + at_out * out.itemsize
+        first = b.data.ptr + at_b * b.itemsize
+        second = a.data.ptr + at_a * a.itemsize
+        lt.matmul(
+            _handle(device),
+            made.operation,
+            *(one, first, made.b, second, made.a),
+            *(one if accumulate else zero, target, made.out, target, made.out),
+            *(made.algorithm.ctypes.data, space.data.ptr, space.nbytes, stream),
+        )

@@ -1,0 +1,316 @@
+"""How matrix products are put to cuBLASLt, held to a stand-in that computes with the descriptions it is given."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import math
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from device_tools import on_host
+
+import gpugrad
+import gpugrad.nn.functional as F
+
+pytestmark = pytest.mark.cuda
+
+TYPES = {2: np.float16, 14: ml_dtypes.bfloat16, 0: np.float32, 1: np.float64}  # cudaDataType
+DTYPES = list(TYPES.values())
+
+
+class StandIn:
+    """cuBLASLt's calls, with its numbers: descriptions are kept, `matmul` reads them and computes on the host."""
+
+    MatmulDescAttribute = enum.IntEnum(
+        "MatmulDescAttribute", {"TRANSA": 3, "TRANSB": 4, "EPILOGUE": 7, "BIAS_POINTER": 8}
+    )
+    MatrixLayoutAttribute = enum.IntEnum("MatrixLayoutAttribute", {"BATCH_COUNT": 5, "STRIDED_BATCH_OFFSET": 6})
+    MatmulPreferenceAttribute = enum.IntEnum(
+        "MatmulPreferenceAttribute",
+        {"MAX_WORKSPACE_BYTES": 1, **{f"MIN_ALIGNMENT_{x}_BYTES": 5 + k for k, x in enumerate("ABCD")}},
+    )
+    Epilogue = enum.IntEnum("Epilogue", {"DEFAULT": 1, "BIAS": 4})
+    cuBLASLtError = type("cuBLASLtError", (Exception,), {})
+    matmul_heuristic_result_dtype = np.dtype(
+        [("algo", [("data_", "<u8", (8,))]), ("workspace_size", "<u8"), ("state", "<i4")]
+    )
+
+    def __init__(self) -> None:
+        self.held: dict[int, SimpleNamespace] = {}
+        self.calls: list[
+            tuple[int, int, int, int]
+        ] = []  # rows, columns, terms, batch of each product, as the library counts
+        self.computed: list[int] = []  # their compute types
+        self.asked = 0  # for algorithms
+        self.refuses = False
+
+    def _new(self, **what: Any) -> int:
+        key = len(self.held) + 1
+        self.held[key] = SimpleNamespace(attributes={}, **what)
+        return key
+
+    def _attribute(self, of: int, attribute: int, address: int, size: int, types: dict[int, Any]) -> None:
+        dtype = np.dtype(types[attribute])
+        assert size == dtype.itemsize
+        self.held[of].attributes[attribute] = int(np.frombuffer(ctypes.string_at(address, size), dtype)[0])
+
+    def create(self) -> int:
+        return self._new(what="handle")
+
+    def matmul_desc_create(self, compute: int, scale: int) -> int:
+        return self._new(what="operation", compute=compute, scale=scale)
+
+    def matmul_desc_set_attribute(self, of: int, attribute: int, address: int, size: int) -> None:
+        types = {3: np.int32, 4: np.int32, 7: np.uint32, 8: np.int64}
+        self._attribute(of, attribute, address, size, types)
+
+    def matrix_layout_create(self, kind: int, rows: int, columns: int, leading: int) -> int:
+        assert leading >= rows > 0 < columns
+        return self._new(what="layout", dtype=np.dtype(TYPES[kind]), rows=rows, columns=columns, leading=leading)
+
+    def matrix_layout_set_attribute(self, of: int, attribute: int, address: int, size: int) -> None:
+        self._attribute(of, attribute, address, size, {5: np.int32, 6: np.int64})
+
+    def matmul_preference_create(self) -> int:
+        return self._new(what="preference")
+
+    def matmul_preference_set_attribute(self, of: int, attribute: int, address: int, size: int) -> None:
+        self._attribute(of, attribute, address, size, {1: np.uint64, **dict.fromkeys((5, 6, 7, 8), np.uint32)})
+
+    def _destroy(self, of: int) -> None:
+        assert self.held[of].what != "gone"
+        self.held[of] = SimpleNamespace(what="gone")
+
+    matmul_desc_destroy = matrix_layout_destroy = matmul_preference_destroy = _destroy
+
+    def matmul_algo_get_heuristic(
+        self,
+        handle: int,
+        operation: int,
+        a: int,
+        b: int,
+        c: int,
+        d: int,
+        preference: int,
+        wanted: int,
+        found: int,
+        count: int,
+    ) -> None:
+        assert self.held[handle].what == "handle" and wanted == 1
+        self.asked += 1
+        if self.refuses:
+            raise self.cuBLASLtError
+        ctypes.c_uint64.from_address(found).value = preference  # the algorithm stands for what it was chosen for
+        ctypes.c_int32.from_address(count).value = 1
+
+    def _matrices(self, layout: int, address: int, aligned: int) -> np.ndarray:
+        """The stack (batch, rows, columns) of column-major matrices that a layout finds at an address."""
+        how = self.held[layout]
+        assert how.what == "layout" and address % aligned == 0
+        count, apart = how.attributes.get(5, 1), how.attributes.get(6, 0)
+        length = (count - 1) * apart + (how.columns - 1) * how.leading + how.rows
+        size = how.dtype.itemsize
+        memory = (ctypes.c_char * (length * size)).from_address(address)
+        flat = np.frombuffer(memory, how.dtype)
+        return np.lib.stride_tricks.as_strided(
+            flat, (count, how.rows, how.columns), (apart * size, size, how.leading * size)
+        )
+
+    def matmul(
+        self, handle: int, operation: int, alpha: int, a: int, a_layout: int, b: int, b_layout: int, beta: int, c: int,
+        c_layout: int, d: int, d_layout: int, algorithm: int, space: int, space_size: int, stream: int,
+    ) -> None:  # fmt: skip
+        assert self.held[handle].what == "handle" and (c, c_layout) == (d, d_layout)
+        how, wide = self.held[operation], np.dtype(TYPES[self.held[operation].scale])
+        preference = self.held[ctypes.c_uint64.from_address(algorithm).value].attributes
+        assert space_size >= preference[1] > 0 and space % 256 == 0
+        x, y, out = (
+            self._matrices(*m)
+            for m in ((a_layout, a, preference[5]), (b_layout, b, preference[6]), (d_layout, d, preference[8]))
+        )
+        x = x.swapaxes(1, 2) if how.attributes.get(3) else x
+        y = y.swapaxes(1, 2) if how.attributes.get(4) else y
+        by, keep = (np.frombuffer(ctypes.string_at(p, wide.itemsize), wide)[0] for p in (alpha, beta))
+        made = by * np.matmul(x.astype(wide), y.astype(wide))
+        if keep:
+            made += keep * out.astype(wide)
+        if how.attributes.get(7) == 4:
+            memory = (ctypes.c_char * (out.shape[1] * out.dtype.itemsize)).from_address(how.attributes[8])
+            made += np.frombuffer(memory, out.dtype).astype(wide)[:, None]
+        out[...] = made.astype(out.dtype)
+        self._say_written(d, out)
+        self.calls.append((out.shape[1], out.shape[2], x.shape[2], out.shape[0]))
+        self.computed.append(how.compute)
+
+    def _say_written(self, address: int, out: np.ndarray) -> None:
+        from gpugrad.cuda.simulator.memory import WRITTEN, device_memory
+
+        memory = device_memory()
+        start = address - memory.base
+        for stack in range(out.shape[0]):
+            at = start + stack * out.strides[0]
+            assert out.strides[2] == out.shape[1] * out.dtype.itemsize  # results are contiguous
+            memory.shadow[at : at + out[stack].nbytes] = WRITTEN
+
+
+@pytest.fixture(autouse=True)
+def lt(device: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    from gpugrad.cuda import backend
+
+    if not backend.simulated():
+        pytest.skip("the stand-in computes in the simulator's memory")
+    backend.require()
+    from gpugrad.cuda import cublaslt
+
+    stand_in = StandIn()
+    caches = cublaslt._described, cublaslt._handle, cublaslt._workspace
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(cublaslt, "library", lambda: stand_in)
+    yield stand_in
+    for cache in caches:
+        cache.cache_clear()  # descriptions are given back to the library they came from
+    gone = [held.what for held in stand_in.held.values()]
+    assert set(gone) <= {"gone", "handle"}, gone
+
+
+def draw(*shape: int, dtype: Any = np.float32, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def close(found: Any, expected: np.ndarray, dtype: Any, units: float = 16) -> None:
+    unit = units * float(ml_dtypes.finfo(dtype).eps)
+    found = np.asarray(found).astype(np.float64)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=unit, atol=unit * max(1.0, np.abs(expected).max(initial=0)))
+
+
+# By shapes: how many calls, and the stack of each
+STACKS = {
+    ((5, 7), (7, 3)): (1, 1),
+    ((1, 7), (7, 1)): (1, 1),
+    ((4, 5, 7), (4, 7, 3)): (1, 4),
+    ((2, 3, 5, 7), (2, 3, 7, 4)): (1, 6),
+    ((2, 3, 5, 7), (7, 4)): (1, 1),  # one tall matrix
+    ((5, 7), (6, 7, 4)): (1, 6),
+    ((2, 1, 5, 7), (3, 7, 4)): (2, 3),
+    ((3, 5, 7), (4, 1, 7, 2)): (1, 4),
+    ((6, 1, 7), (7, 4)): (1, 1),
+    ((1, 5, 7), (1, 7, 2)): (1, 1),
+}
+
+
+@pytest.mark.parametrize("shapes", STACKS, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_stacks_of_matrices(shapes: Any, dtype: Any, lt: StandIn) -> None:
+    a, b = draw(*shapes[0], dtype=dtype), draw(*shapes[1], dtype=dtype, seed=1)
+    found = gpugrad.matmul(gpugrad.tensor(a).cuda(), gpugrad.tensor(b).cuda())
+    close(on_host(found), a.astype(np.float64) @ b.astype(np.float64), dtype)
+    assert (len(lt.calls), lt.calls[0][3]) == STACKS[shapes]
+    assert math.prod(lt.calls[0]) * len(lt.calls) == found.numel() * shapes[0][-1]
+
+
+VIEWS = {
+    "transposed": lambda t: t.mT,
+    "rows": lambda t: t[..., 1:, :],
+    "columns": lambda t: t[..., 1:5],
+    "every other row": lambda t: t[..., ::2, :],
+    "stack turned": lambda t: t.movedim(0, 1),
+    "one column": lambda t: t[..., 2:3],
+    "part, transposed": lambda t: t[..., 1:4, 2:].mT,
+}
+COPIED = {
+    "every other column": lambda t: t[..., ::2],
+    "turned round": lambda t: t[..., ::-1, :] if isinstance(t, np.ndarray) else t.flip(-2),
+    "one row, again and again": lambda t: t[:, :1].expand(4, 8, 6),
+}
+
+
+@pytest.mark.parametrize("name", [*VIEWS, *COPIED])
+def test_views_are_read_where_they_lie(name: str, lt: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad.cuda import gemm
+
+    if name in VIEWS:
+        monkeypatch.setattr(gemm, "contiguous", lambda x: x)
+    view = {**VIEWS, **COPIED}[name]
+    x = gpugrad.tensor(draw(4, 8, 6))
+    a = view(x)
+    other = gpugrad.tensor(draw(a.shape[-1], 3, seed=1))
+    expected = on_host(a).astype(np.float64)
+    close(on_host(view(x.cuda()) @ other.cuda()), expected @ on_host(other), np.float32)
+    left = gpugrad.tensor(draw(3, a.shape[-2], seed=2))
+    close(on_host(left.cuda() @ view(x.cuda())), on_host(left) @ expected, np.float32)
+    assert lt.calls
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_linear_adds_the_bias_on_the_way(dtype: Any, lt: StandIn) -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        inputs = [draw(2, 3, 7, dtype=dtype), draw(5, 7, dtype=dtype, seed=1), draw(5, dtype=dtype, seed=2)]
+        leaves = [gpugrad.tensor(a).to(where).requires_grad_() for a in inputs]
+        out = F.linear(*leaves)
+        out.backward(gpugrad.tensor(draw(2, 3, 5, seed=3)).to(where, out.dtype))
+        found.append([on_host(t) for t in (out, *(leaf.grad for leaf in leaves))])
+    for got, expected in zip(found[1], found[0]):
+        close(got, expected.astype(np.float64), dtype)
+    assert lt.calls == [(5, 6, 7, 1), (7, 6, 5, 1), (7, 5, 6, 1)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_convolution(dtype: Any, lt: StandIn) -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        leaves = [draw(3, 4, 6, 5, dtype=dtype), draw(6, 2, 3, 3, dtype=dtype, seed=1), draw(6, dtype=dtype, seed=2)]
+        tensors = [gpugrad.tensor(a).to(where).requires_grad_() for a in leaves]
+        out = F.conv2d(*tensors, padding=1, groups=2)
+        out.backward(gpugrad.tensor(draw(3, 6, 6, 5, seed=3)).to(where, out.dtype))
+        found.append([on_host(t) for t in (out, *(leaf.grad for leaf in tensors))])
+    for got, expected in zip(found[1], found[0]):
+        close(got, expected.astype(np.float64), dtype, 32)
+    assert lt.calls
+
+
+def test_accumulation(lt: StandIn) -> None:
+    from gpugrad.cuda import array, gemm
+
+    a, b = draw(4, 5, dtype=np.float16), draw(5, 3, dtype=np.float16, seed=1)
+    out = array.from_numpy(np.full((4, 3), 100, np.float32))
+    gemm.product(array.from_numpy(a), array.from_numpy(b), out, accumulate=True)
+    np.testing.assert_allclose(out.get(), 100 + a.astype(np.float32) @ b.astype(np.float32), rtol=1e-6)
+    assert len(lt.calls) == 1
+
+
+def test_products_are_described_once(lt: StandIn) -> None:
+    x, y = gpugrad.ones(8, 8, device="cuda"), gpugrad.ones(8, 8, device="cuda")
+    for _ in range(3):
+        x @ y
+        y @ x
+    assert (lt.asked, len(lt.calls)) == (1, 6)
+    x[1:] @ y  # another shape
+    x.half() @ y.half()
+    assert lt.asked == 3
+
+
+def test_tf32_when_it_is_asked_for(lt: StandIn) -> None:
+    x = gpugrad.ones(4, 4, device="cuda")
+    before = gpugrad.get_float32_matmul_precision()
+    try:
+        for precision in ("highest", "high"):
+            gpugrad.set_float32_matmul_precision(precision)
+            _ = x @ x, x.half() @ x.half(), x.double() @ x.double()
+    finally:
+        gpugrad.set_float32_matmul_precision(before)
+    assert lt.computed == [68, 68, 70, 77, 68, 70]
+
+
+def test_without_an_algorithm_cupy_computes(lt: StandIn) -> None:
+    lt.refuses = True
+    a, b = draw(3, 4), draw(4, 5, seed=1)
+    close(on_host(gpugrad.tensor(a).cuda() @ gpugrad.tensor(b).cuda()), a.astype(np.float64) @ b, np.float32)
+    assert lt.asked and not lt.calls
