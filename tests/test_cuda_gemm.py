@@ -47,7 +47,7 @@ class StandIn:
         ] = []  # rows, columns, terms, batch of each product, as the library counts
         self.computed: list[int] = []  # their compute types
         self.asked = 0  # for algorithms
-        self.refuses = False
+        self.refuses: set[int] = set()  # epilogues it has no algorithm for
 
     def _new(self, **what: Any) -> int:
         key = len(self.held) + 1
@@ -103,7 +103,7 @@ class StandIn:
     ) -> None:
         assert self.held[handle].what == "handle" and wanted == 1
         self.asked += 1
-        if self.refuses:
+        if self.held[operation].attributes.get(7, 1) in self.refuses:
             raise self.cuBLASLtError
         ctypes.c_uint64.from_address(found).value = preference  # the algorithm stands for what it was chosen for
         ctypes.c_int32.from_address(count).value = 1
@@ -276,6 +276,14 @@ def test_convolution(dtype: Any, lt: StandIn) -> None:
     assert lt.calls
 
 
+def test_each_call_has_its_own_bias(lt: StandIn) -> None:
+    x, weight = gpugrad.ones(2, 3, device="cuda"), gpugrad.ones(4, 3, device="cuda")
+    for value in (1.0, 2.0, 2.0):
+        bias = gpugrad.full((4,), value, device="cuda")
+        assert on_host(F.linear(x, weight, bias)).tolist() == [[3 + value] * 4] * 2
+    assert lt.asked == 1
+
+
 def test_accumulation(lt: StandIn) -> None:
     from gpugrad.cuda import array, gemm
 
@@ -309,8 +317,20 @@ def test_tf32_when_it_is_asked_for(lt: StandIn) -> None:
     assert lt.computed == [68, 68, 70, 77, 68, 70]
 
 
-def test_without_an_algorithm_cupy_computes(lt: StandIn) -> None:
-    lt.refuses = True
-    a, b = draw(3, 4), draw(4, 5, seed=1)
-    close(on_host(gpugrad.tensor(a).cuda() @ gpugrad.tensor(b).cuda()), a.astype(np.float64) @ b, np.float32)
-    assert lt.asked and not lt.calls
+@pytest.mark.parametrize("refused", [{4}, {1, 4}], ids=["the bias", "all"])
+def test_without_an_algorithm(refused: set[int], lt: StandIn) -> None:
+    lt.refuses = refused
+    x, weight, bias = draw(3, 4), draw(5, 4, seed=1), draw(5, seed=2)
+    found = F.linear(*(gpugrad.tensor(t).cuda() for t in (x, weight, bias)))
+    close(on_host(found), x.astype(np.float64) @ weight.T + bias, np.float32)
+    assert lt.asked == 2 * len(refused) and len(lt.calls) == 2 - len(refused)
+
+
+def test_the_library_s_numbers() -> None:
+    """What the stand-in takes for granted, where nvmath is installed."""
+    real = pytest.importorskip("nvmath.bindings.cublasLt", reason="needs nvmath-python")
+    for name in ("MatmulDescAttribute", "MatrixLayoutAttribute", "MatmulPreferenceAttribute", "Epilogue"):
+        for member in getattr(StandIn, name):
+            assert int(getattr(real, name)[member.name]) == int(member)
+    assert list(real.matmul_heuristic_result_dtype.names)[:3] == list(StandIn.matmul_heuristic_result_dtype.names)
+    assert issubclass(real.cuBLASLtError, Exception)

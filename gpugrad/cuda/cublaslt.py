@@ -23,7 +23,7 @@ import numpy as np
 from ..dtypes import bfloat16
 from ..settings import get_float32_matmul_precision
 from . import backend, module
-from .gemm_layout import Matrix, Problem, problem
+from .gemm_layout import Matrix, Problem, Sizes, problem
 
 cp = backend.cupy()
 
@@ -57,10 +57,11 @@ def _handle(device: int) -> int:
 
 
 @functools.cache
-def _workspace(device: int, stream: int) -> Any:
-    """Memory for the library's own use; streams do not share any."""
+def _workspace(device: int, stream: int) -> tuple[int, int, Any]:
+    """Memory for the library's own use, by address, size and owner; streams do not share any."""
     major = cp.cuda.runtime.getDeviceProperties(device)["major"]
-    return cp.empty(_WORKSPACE[major >= 9], np.uint8)
+    owner = cp.empty(_WORKSPACE[major >= 9], np.uint8)
+    return owner.data.ptr, owner.nbytes, owner
 
 
 class Kind(NamedTuple):
@@ -70,32 +71,39 @@ class Kind(NamedTuple):
     out_dtype: Any
     precision: str
     bias: bool
-    aligned: tuple[int, int, int, int]  # a, b, out and the bias, in bytes
+    places: tuple[int, int, int]  # of a, b and out: addresses modulo _ALIGNED
 
 
 class Described:
-    """A product as the library takes it: its descriptions, and the algorithm; None if the library has none."""
+    """A product as the library takes it: its descriptions, and the algorithm it chooses, if it has one."""
 
     def __init__(self, what: Problem, kind: Kind, device: int) -> None:
+        lt = library()
         self.made: list[tuple[str, int]] = []
         wide = kind.dtype is _FLOAT64
         compute = _COMPUTE_64F if wide else _COMPUTE_32F
         if kind.dtype == np.float32 and kind.precision != "highest":
             compute = _COMPUTE_32F_FAST_TF32
-        self.numbers = _NUMBERS[_FLOAT64 if wide else np.dtype(np.float32)]
-        lt = library()
-        self.operation = self._keep("matmul_desc", lt.matmul_desc_create(compute, _TYPES[self.numbers.dtype]))
+        numbers = _NUMBERS[_FLOAT64 if wide else np.dtype(np.float32)]
+        self.zero = numbers.ctypes.data
+        self.one = self.zero + numbers.itemsize
+        self.handle = _handle(device)
+        self.bias = 0
+        self.operation = self._keep("matmul_desc", lt.matmul_desc_create(compute, _TYPES[numbers.dtype]))
         attributes = lt.MatmulDescAttribute
         for name, transposed in (("TRANSA", what.b.transposed), ("TRANSB", what.a.transposed)):
             self._set("matmul_desc", self.operation, attributes[name], np.int32(_TRANSPOSE * transposed))
         if kind.bias:
             self._set("matmul_desc", self.operation, attributes.EPILOGUE, np.uint32(lt.Epilogue.BIAS))
         batch = what.batch
-        self.b = self._layout(kind.dtype, what.columns, what.terms, what.b, batch.count, batch.b)
-        self.a = self._layout(kind.dtype, what.terms, what.rows, what.a, batch.count, batch.a)
+        self.b = self._layout(kind.dtype, what.columns, what.terms, what.b, batch.size, batch.b)
+        self.a = self._layout(kind.dtype, what.terms, what.rows, what.a, batch.size, batch.a)
         to = Matrix(False, what.columns)
-        self.out = self._layout(kind.out_dtype, what.columns, what.rows, to, batch.count, batch.out)
-        self.algorithm = self._choose(kind.aligned, device)
+        self.out = self._layout(kind.out_dtype, what.columns, what.rows, to, batch.size, batch.out)
+        sizes = (kind.dtype.itemsize, kind.dtype.itemsize, kind.out_dtype.itemsize)
+        self.starts = [tuple(n * size for n, size in zip(start, sizes)) for start in what.starts]  # in bytes
+        self.algorithm = self._choose(kind.places, device)
+        self.chosen = 0 if self.algorithm is None else self.algorithm.ctypes.data
 
     def _keep(self, what: str, made: int) -> int:
         self.made.append((what, made))
@@ -116,19 +124,25 @@ class Described:
             self._set("matrix_layout", made, attributes.STRIDED_BATCH_OFFSET, np.int64(apart))
         return made
 
-    def _choose(self, aligned: tuple[int, int, int, int], device: int) -> Any:
+    def set_bias(self, address: int) -> None:
+        """Where the bias of the next product lies."""
+        if address != self.bias:
+            self._set("matmul_desc", self.operation, library().MatmulDescAttribute.BIAS_POINTER, np.int64(address))
+            self.bias = address
+
+    def _choose(self, places: tuple[int, int, int], device: int) -> Any:
         lt = library()
         preference = self._keep("matmul_preference", lt.matmul_preference_create())
         names = lt.MatmulPreferenceAttribute
-        size = _workspace(device, cp.cuda.get_current_stream().ptr).nbytes
+        size = _workspace(device, cp.cuda.get_current_stream().ptr)[1]
         self._set("matmul_preference", preference, names.MAX_WORKSPACE_BYTES, np.uint64(size))
-        a, b, out, _ = aligned
+        a, b, out = (_alignment(place, *starts) for place, starts in zip(places, zip(*self.starts)))
         for name, bytes_ in (("A", b), ("B", a), ("C", out), ("D", out)):
             self._set("matmul_preference", preference, names[f"MIN_ALIGNMENT_{name}_BYTES"], np.uint32(bytes_))
         found, count = np.zeros(1, lt.matmul_heuristic_result_dtype), np.zeros(1, np.int32)
         descriptions = (self.operation, self.b, self.a, self.out, self.out, preference)
         try:
-            lt.matmul_algo_get_heuristic(_handle(device), *descriptions, 1, found.ctypes.data, count.ctypes.data)
+            lt.matmul_algo_get_heuristic(self.handle, *descriptions, 1, found.ctypes.data, count.ctypes.data)
         except lt.cuBLASLtError:  # there is no algorithm for it
             return None
         return found if count[0] and found["state"][0] == 0 else None
@@ -139,26 +153,22 @@ class Described:
                 getattr(library(), f"{what}_destroy")(made)
 
 
-@functools.lru_cache(maxsize=4096)
-def _described(what: Problem, kind: Kind, device: int) -> Described:
-    return Described(what, kind, device)
-
-
 def _alignment(*addresses: int) -> int:
     """The largest power of two, at most _ALIGNED, that divides all."""
     together = functools.reduce(int.__or__, addresses) & (_ALIGNED - 1)
     return together & -together or _ALIGNED
 
 
-def _kind(a: Any, b: Any, out: Any, bias: Any, what: Problem) -> Kind:
-    starts, size = what.starts, a.itemsize
-    aligned = (
-        _alignment(a.data.ptr, *[s[0] * size for s in starts]),
-        _alignment(b.data.ptr, *[s[1] * size for s in starts]),
-        _alignment(out.data.ptr, *[s[2] * out.itemsize for s in starts]),
-        _ALIGNED if bias is None else _alignment(bias.data.ptr),
-    )
-    return Kind(a.dtype, out.dtype, get_float32_matmul_precision(), bias is not None, aligned)
+@functools.lru_cache(maxsize=4096)
+def _described(
+    a_shape: Sizes, a_strides: Sizes, b_shape: Sizes, b_strides: Sizes, out_shape: Sizes, kind: Kind, device: int
+) -> Described | None:
+    """The description of a product of arrays that lie like these, strides in bytes; None if there is no way to do it."""
+    size = kind.dtype.itemsize
+    strides = [tuple(s // size for s in strides) for strides in (a_strides, b_strides)]
+    what = problem(a_shape, strides[0], b_shape, strides[1], out_shape[:-2])
+    made = None if what is None else Described(what, kind, device)
+    return None if made is None or made.algorithm is None else made
 
 
 _one_bias_at_a_time = threading.Lock()
@@ -169,37 +179,28 @@ def multiply(a: Any, b: Any, out: Any, bias: Any = None, *, accumulate: bool = F
 
     False, with nothing done, if a matrix cannot be read where it lies or the library has no algorithm.
     """
-    size = a.itemsize
-    a_strides, b_strides = tuple([s // size for s in a.strides]), tuple([s // size for s in b.strides])
-    what = problem(a.shape, a_strides, b.shape, b_strides, out.shape[:-2])
-    if what is None:
-        return False
     device = module.current_device()
-    made = _described(what, _kind(a, b, out, bias, what), device)
-    if made.algorithm is None:
+    places = (a.data.ptr, b.data.ptr, out.data.ptr)
+    low = (places[0] % _ALIGNED, places[1] % _ALIGNED, places[2] % _ALIGNED)
+    kind = Kind(a.dtype, out.dtype, get_float32_matmul_precision(), bias is not None, low)
+    made = _described(a.shape, a.strides, b.shape, b.strides, out.shape, kind, device)
+    if made is None:
         return False
     if bias is None:
-        _run(made, what, a, b, out, accumulate, device)
+        _run(made, places, accumulate, device)
         return True
     with _one_bias_at_a_time:  # its address is part of the description
-        made._set("matmul_desc", made.operation, library().MatmulDescAttribute.BIAS_POINTER, np.int64(bias.data.ptr))
-        _run(made, what, a, b, out, accumulate, device)
+        made.set_bias(bias.data.ptr)
+        _run(made, places, accumulate, device)
     return True
 
 
-def _run(made: Described, what: Problem, a: Any, b: Any, out: Any, accumulate: bool, device: int) -> None:
-    lt, stream = library(), cp.cuda.get_current_stream().ptr
-    space = _workspace(device, stream)
-    zero = made.numbers.ctypes.data
-    one = zero + made.numbers.itemsize
-    for at_a, at_b, at_out in what.starts:
-        target = out.data.ptr + at_out * out.itemsize
-        first = b.data.ptr + at_b * b.itemsize
-        second = a.data.ptr + at_a * a.itemsize
-        lt.matmul(
-            _handle(device),
-            made.operation,
-            *(one, first, made.b, second, made.a),
-            *(one if accumulate else zero, target, made.out, target, made.out),
-            *(made.algorithm.ctypes.data, space.data.ptr, space.nbytes, stream),
-        )
+def _run(made: Described, places: tuple[int, int, int], accumulate: bool, device: int) -> None:
+    matmul, stream = library().matmul, cp.cuda.get_current_stream().ptr
+    space, size = _workspace(device, stream)[:2]
+    keep = made.one if accumulate else made.zero
+    for at_a, at_b, at_out in made.starts:
+        target = places[2] + at_out
+        operands = (made.one, places[1] + at_b, made.b, places[0] + at_a, made.a)
+        result = (keep, target, made.out, target, made.out)
+        matmul(made.handle, made.operation, *operands, *result, made.chosen, space, size, stream)

@@ -63,6 +63,9 @@ def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bo
         for x, y in ((a, b), (contiguous(a), contiguous(b))):
             if cublaslt.multiply(x, y, made, bias, accumulate=accumulate):
                 return made
+            if bias is not None and cublaslt.multiply(x, y, made):
+                add_bias(made, bias, 1)
+                return made
     made = _by_cupy(a, b, out, accumulate)
     if bias is not None:
         add_bias(made, bias, 1)

@@ -24,7 +24,7 @@ class Matrix(NamedTuple):
 class Batch(NamedTuple):
     """How many products one call computes, and how far apart, in elements, its matrices lie."""
 
-    count: int
+    size: int
     a: int
     b: int
     out: int
@@ -64,13 +64,13 @@ def problem(a_shape: Sizes, a_strides: Sizes, b_shape: Sizes, b_strides: Sizes, 
     (rows, terms), columns = a_shape[-2:], b_shape[-1]
     dims = _stack(lead, (a_shape, a_strides), (b_shape, b_strides), rows * columns)
     if dims and not a.transposed and dims[-1].b == 0 and dims[-1].a == rows * a.leading:
-        rows *= dims.pop().count  # rows of one tall matrix
-    widest = max(range(len(dims)), key=lambda d: dims[d].count, default=-1)
+        rows *= dims.pop().size  # rows of one tall matrix
+    widest = max(range(len(dims)), key=lambda d: dims[d].size, default=-1)
     batch = dims[widest] if dims else Batch(1, 0, 0, 0)
     rest = [d for k, d in enumerate(dims) if k != widest]
     starts = tuple(
         tuple(sum(i * d[part] for i, d in zip(at, rest)) for part in (1, 2, 3))
-        for at in itertools.product(*(range(d.count) for d in rest))
+        for at in itertools.product(*(range(d.size) for d in rest))
     )
     return Problem(rows, terms, columns, a, b, batch, starts)
 
@@ -87,8 +87,8 @@ def _stack(lead: Sizes, a: tuple[Sizes, Sizes], b: tuple[Sizes, Sizes], each: in
     merged: list[Batch] = []
     for dim in dims:
         last = merged[-1] if merged else None
-        if last is not None and all(outer == inner * dim.count for outer, inner in zip(last[1:], dim[1:])):
-            merged[-1] = Batch(last.count * dim.count, *dim[1:])
+        if last is not None and all(outer == inner * dim.size for outer, inner in zip(last[1:], dim[1:])):
+            merged[-1] = Batch(last.size * dim.size, *dim[1:])
         else:
             merged.append(dim)
     return merged
