@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from .core import Node, Tensor, last_write, new, tick
+from .device import FUSED_RULES
 from .dtypes import FLOATS, WEAK
 from .errors import explain
 from .fp_errors import SILENT, quiet, restore
@@ -70,7 +71,9 @@ def specialise(op: Op) -> None:
         raise TypeError(f"{op.name}: {sorted(taken)} are names the call path uses; call these arguments something else")
     plan = _plan_saved(op)
     op.pull = _compile(
-        _pull_source(op, plan), "pull", {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint}
+        _pull_source(op, plan),
+        "pull",
+        {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint, "op": op, "fused": FUSED_RULES},
     )
     generic = op.variadic or op.outputs == 0 or op.writes is not None
     source = _generic_source(op) if generic else _call_source(op)
@@ -158,6 +161,10 @@ def _pull_source(op: Op, slots: dict[str, int]) -> str:
         lines.append("    needs = tuple([p is not None for p in parents])")
         lines.append(f"    return {_rule_call(op, op.joint, 'joint', slots)}")
         return "\n".join(lines)
+    if op.formula and all(source in ("in", "out") for source, _, _ in op.saved):
+        lines.append("    if type(g) in fused:")
+        lines.append("        made = fused[type(g)](op, parents, saved, params, g)")
+        lines.append("        if made is not NotImplemented: return made")
     terms = []
     for i, name in enumerate(op.inputs):
         rule = op.rules.get(name)

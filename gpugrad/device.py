@@ -96,6 +96,10 @@ class ArrayType:
 
 ARRAY_TYPES: dict[type, ArrayType] = {}
 
+# Array type -> function (op, parents, saved, params, g) that applies the rules of a formula in one kernel, or returns
+# NotImplemented: then the rules run one op after another.
+FUSED_RULES: dict[type, Callable[..., Any]] = {}
+
 
 _DEVICES: dict[str, type] = {"cpu": np.ndarray}  # device type -> its array type
 

@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import BY_NUMPY
-from ..ops.arithmetic import accumulate, raw_add
 from . import module
 from .array import DeviceArray, empty
 from .layout import Layout, layout_of
-from .layout import merged as _merged  # noqa: F401
 from .module import blocks_for, cuda_name, current_device
 from .printing import (
     Formula,
@@ -30,8 +28,9 @@ from .printing import (
 )
 
 MAX_OUTPUTS = 3
+MOST_PLANS = 4096  # kept for one op
 _THREADS = 256  # kMapThreads
-_NUMBERS = frozenset((bool, int, float))
+NUMBERS = frozenset((bool, int, float))
 
 
 class Variant(NamedTuple):
@@ -73,18 +72,14 @@ class Plan(NamedTuple):
 # ---- launching ----
 
 
-def run(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...], out: Any = None) -> Any:
-    """The outputs of a formula of DeviceArrays and numbers, as a tuple; into `out`, a contiguous array, if there is one.
-
-    NotImplemented where the arrays have more dimensions than the kernel takes.
-    """
-    plan = plan_for(formula, inputs, made, out)
-    return plan if plan is NotImplemented else execute(plan, inputs, out)
+def place(x: Any) -> Any:
+    """What a plan depends on of an input: where its elements lie and how it is aligned; the type of a number."""
+    return (x.shape, x.strides, x.dtype, x.data.ptr & 15) if type(x) is DeviceArray else type(x)
 
 
-def execute(plan: Plan, inputs: Sequence[Any], out: Any = None) -> tuple[Any, ...]:
-    """The launch of a plan on inputs like those it was made for."""
-    outs = (out,) if out is not None else tuple([empty(plan.shape, dtype) for dtype in plan.made])
+def execute(plan: Plan, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """The outputs of a plan on inputs like those it was made for."""
+    outs = tuple([empty(plan.shape, dtype) for dtype in plan.made])
     if plan.convert is not None:
         inputs = [x if convert is None else convert(x) for x, convert in zip(inputs, plan.convert)]
     if plan.grid[0]:
@@ -92,8 +87,11 @@ def execute(plan: Plan, inputs: Sequence[Any], out: Any = None) -> tuple[Any, ..
     return outs
 
 
-def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...], out: Any = None) -> Any:
-    """How to launch a formula on arrays that lie like these; NotImplemented where the kernel cannot."""
+def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...]) -> Any:
+    """How to launch a formula of DeviceArrays and numbers that lie like these, with results of the dtypes `made`.
+
+    NotImplemented where the arrays have more dimensions than the kernel takes.
+    """
     arrays = [x for x in inputs if type(x) is DeviceArray]
     layout = layout_of(tuple([(x.shape, x.strides, x.itemsize) for x in arrays]))
     if layout is None:
@@ -102,11 +100,8 @@ def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...], out
     if not count:
         return Plan(_nothing, (0,), layout.shape, made, (), None)
     kinds = tuple([x.dtype if type(x) is DeviceArray else type(x) for x in inputs])
-    outs = (out,) if out is not None else tuple([empty(layout.shape, dtype) for dtype in made])
-    width = _width(formula, layout, arrays, outs)
-    single = _NONE_SINGLE[len(inputs)]
-    if layout.flat:
-        single = tuple([type(x) is DeviceArray and x.size == 1 for x in inputs]) if layout.singles else single
+    width = _width(formula, layout, arrays, made)
+    single = tuple([layout.flat and type(x) is DeviceArray and x.size == 1 for x in inputs])
     kernel = _kernel(Variant(formula, kinds, made, single, layout.flat, width, layout.small))
     convert = kernel.convert if any(kernel.convert) else None
     if layout.flat:
@@ -122,21 +117,18 @@ def _nothing(*ignored: Any) -> None:
     """The launch of a plan for no elements."""
 
 
-_NONE_SINGLE = [(False,) * n for n in range(32)]
+def _width(formula: Formula, layout: Layout, arrays: list[Any], made: tuple[Any, ...]) -> int:
+    """Elements to a load: 16 bytes of the widest type, or 1 where an array does not lie on such boundaries.
 
-
-def _width(formula: Formula, layout: Layout, arrays: list[Any], outs: Sequence[Any]) -> int:
-    """Elements to a load: 16 bytes of the widest type, or 1 where an array does not lie on such boundaries."""
-    if not formula.at_once[1]:
+    New arrays always do.
+    """
+    spread = [x for x in arrays if x.size != 1]
+    if not formula.at_once[1] or not spread:
         return 1
-    if not layout.singles:
-        arrays = [*arrays, *outs]
-    else:
-        arrays = [x for x in (*arrays, *outs) if x.size != 1]
-    width = 16 // max([x.itemsize for x in arrays], default=16)
+    width = 16 // max([x.itemsize for x in (*spread, *made)])
     if not layout.flat and not layout.takes(width):
         return 1
-    return width if all([x.data.ptr % (width * x.itemsize) == 0 for x in arrays]) else 1
+    return width if all([x.data.ptr % (width * x.itemsize) == 0 for x in spread]) else 1
 
 
 # ---- forward ----
@@ -147,15 +139,14 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
     plans: dict[Any, Plan] = {}  # by where arrays lie, types and parameters: what a call costs decides small networks
 
     def launch(*inputs: Any, **params: Any) -> Any:
-        places = [(x.shape, x.strides, x.dtype, x.data.ptr & 15) if type(x) is DeviceArray else type(x) for x in inputs]
-        key = (current_device(), *places, *params.values())
+        key = (current_device(), *[place(x) for x in inputs], *params.values())
         plan = plans.get(key)
         if plan is not None:
             return execute(plan, inputs)[0]
         taken = inputs
-        if not all([type(x) is DeviceArray or type(x) in _NUMBERS for x in inputs]):
+        if not all([type(x) is DeviceArray or type(x) in NUMBERS for x in inputs]):
             taken = tuple([x.item() if isinstance(x, np.generic) else x for x in inputs])
-            if any([type(x) is not DeviceArray and x is not None and type(x) not in _NUMBERS for x in taken]):
+            if any([type(x) is not DeviceArray and x is not None and type(x) not in NUMBERS for x in taken]):
                 return NotImplemented
         kinds = tuple([x.dtype if type(x) is DeviceArray else type(x) for x in taken])
         meaning = _meaning(op, kinds, tuple(params.values()))
@@ -167,14 +158,11 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
         plan = plan_for(formula, taken, made)
         if plan is NotImplemented:
             return NotImplemented
-        if taken is inputs and len(plans) < _MOST_PLANS:
+        if taken is inputs and len(plans) < MOST_PLANS:
             plans[key] = plan
         return execute(plan, taken)[0]
 
     return launch
-
-
-_MOST_PLANS = 4096
 
 
 @functools.cache
@@ -191,14 +179,6 @@ def _meaning(op: Any, kinds: tuple[Any, ...], params: tuple[Any, ...]) -> tuple[
     with np.errstate(all="ignore"):
         made = np.asarray(op.body(*inputs, **dict(zip(op.params, params)))).dtype
     return forward_formula(op, tuple([d is not type(None) for d in kinds]), params), (BY_NUMPY[made].numpy,)
-
-
-@accumulate.kernel
-def _(target: Any, g: Any) -> Any:
-    formula = forward_formula(raw_add.op, (True, True), ())
-    if type(g) is not DeviceArray or target.shape != g.shape or not target.flags.c_contiguous:
-        return NotImplemented
-    return None if run(formula, (target, g), (target.dtype,), out=target) is not NotImplemented else NotImplemented
 
 
 # ---- kernels ----

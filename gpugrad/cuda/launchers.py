@@ -2,9 +2,11 @@
 
 from . import array as array
 from . import copy as copy
+from . import rules as rules
 from . import reduce as reduce
 from . import scan as scan
 from . import random as random
+from . import normalization as normalization
 from . import softmax as softmax
 from . import arrange as arrange
 from . import index as index

@@ -16,13 +16,13 @@ ArrayPlace = tuple[Any, Any, int]  # shape, strides in bytes, itemsize
 class Layout:
     """How arrays broadcast.
 
-    `flat`: every array has the result's shape and is contiguous, or has one element (then `singles`). Else `sizes` and,
-    for each array, `strides` in elements of the dimensions that are left when neighbours are merged; never none.
+    `flat`: every array has the result's shape and is contiguous, or has one element. Else `sizes` and, for each array,
+    `strides` in elements of the dimensions that are left when neighbours are merged; never none.
     `small`: whether 32 bits hold every index.
     """
 
-    def __init__(self, shape: Any, flat: bool, singles: bool, sizes: list[int], strides: list[list[int]]) -> None:
-        self.shape, self.flat, self.singles = shape, flat, singles
+    def __init__(self, shape: Any, flat: bool, sizes: list[int], strides: list[list[int]]) -> None:
+        self.shape, self.flat = shape, flat
         self.sizes, self.strides = sizes or [1], [row or [0] for row in strides]
         self.count = math.prod(shape)
         self.small = self.count < 2**31 - 2**20
@@ -70,7 +70,7 @@ def layout_of(arrays: tuple[ArrayPlace, ...]) -> Layout | None:
     ones = [math.prod(a[0]) == 1 for a in arrays]
     flat = all(one or (a[0] == shape and _contiguous(*a)) for a, one in zip(arrays, ones))
     sizes, strides = merged(shape, [_strides(shape, *a) for a in arrays])
-    return Layout(shape, flat, any(ones), sizes, strides) if len(sizes) <= MAX_DIMS else None
+    return Layout(shape, flat, sizes, strides) if len(sizes) <= MAX_DIMS else None
 
 
 def _contiguous(shape: Any, strides: Any, itemsize: int) -> bool:

@@ -63,19 +63,22 @@ def forward_formula(op: Any, given: tuple[bool, ...], params: tuple[Any, ...]) -
     return Formula(op.name, [s for s in symbols if s is not None], [out])
 
 
-def backward_formula(op: Any, names: Sequence[str], wanted: Sequence[str], params: tuple[Any, ...]) -> Formula:
+def backward_formula(
+    op: Any, names: Sequence[str], absent: Sequence[str], wanted: Sequence[str], params: tuple[Any, ...]
+) -> Formula:
     """The gradients for the inputs `wanted` of `op`, of the cotangent and the values `names` that rules have saved.
 
-    TypeError if a rule is not a formula.
+    `absent` names saved values that are None. TypeError or AttributeError if a rule is not a formula.
     """
-    values: dict[str, Any] = {name: symbol(name) for name in ("g", *names)}
+    symbols = [symbol(name) for name in ("g", *names)]
+    values: dict[str, Any] = {s.name: s for s in symbols} | dict.fromkeys(absent)
     named = dict(zip(op.params, params))
     outs = []
     for name in wanted:
         rule = op.rules[name]
         positional, keywords = rule_names(rule)
         outs.append(rule(*[values[p] for p in positional], **{k: named[k] for k in keywords}))
-    return Formula(f"{op.name}_backward", list(values.values()), outs)
+    return Formula(f"{op.name}_backward", symbols, outs)
 
 
 # ---- types ----
