@@ -184,6 +184,17 @@ def test_views_are_filled_and_nothing_beside_them(device: str) -> None:
     assert gpugrad.rand(0, 3, device=device).shape == (0, 3)
 
 
+def test_what_cannot_be_filled_is_refused_as_on_the_cpu(device: str) -> None:
+    for where in ("cpu", device):
+        wide = gpugrad.zeros(3, device=where).expand(2, 3)
+        for fill in ("uniform_", "bernoulli_"):
+            with pytest.raises(RuntimeError, match="cannot write to a read-only array, such as an expanded one"):
+                getattr(wide, fill)()
+        assert wide.tolist() == [[0.0] * 3] * 2
+    chances = gpugrad.tensor([0.0, 1.0, 1.0])  # of the host, for a tensor of the device: they are copied
+    assert gpugrad.zeros(2, 3, device=device).bernoulli_(chances).tolist() == [[0.0, 1.0, 1.0]] * 2
+
+
 def test_tensors_like_others(device: str) -> None:
     x = gpugrad.zeros(4, 3, device=device).T
     for made in (gpugrad.rand_like(x), gpugrad.randn_like(x, dtype=gpugrad.float64), gpugrad.randint_like(x, 9)):

@@ -190,7 +190,7 @@ updates.adamax_update.kernel(_launcher(True, _adamax))
 
 @zeros_beside.kernel
 def _(*arrays: DeviceArray, fill: float = 0.0) -> tuple[DeviceArray, ...]:
-    out = [None if x.size <= _SMALL else full(x.shape, fill, x.dtype) for x in arrays]
+    out: list[Any] = [None if x.size <= _SMALL else full(x.shape, fill, x.dtype) for x in arrays]
     for dtype in {x.dtype for x in arrays}:
         members = [i for i, x in enumerate(arrays) if x.dtype == dtype and out[i] is None]
         for i, part in zip(members, _side_by_side([arrays[i].shape for i in members], fill, dtype)):

@@ -17,7 +17,7 @@ from ..dtypes import FLOATS, LOW_PRECISION
 from ..ops.dropout import channel_mask
 from ..ops.random import dropout_mask, empty_beside, random_fill
 from ..random_engine import Mt19937
-from .array import DeviceArray, empty, full
+from .array import DeviceArray, empty, from_numpy, full
 from .module import Kernel, blocks_for, cuda_name, kernels
 from .philox import Philox
 
@@ -27,9 +27,11 @@ _Draw = tuple[Kernel, int, Any]  # a fill, the elements that a thread makes at a
 
 @random_fill.kernel
 def _(target: DeviceArray, *, name: str, options: dict[str, Any], generator: Philox) -> None:
+    if not target.flags.c_contiguous and any(s == 0 and n > 1 for s, n in zip(target.strides, target.shape)):
+        raise RuntimeError(f"{name} cannot write to a read-only array, such as an expanded one; copy it first")
     given = options.get("p")
-    if isinstance(given, DeviceArray):
-        given = _laid_out_as(target, given)
+    if isinstance(given, (DeviceArray, np.ndarray)):
+        given = _laid_out_as(target, from_numpy(given) if isinstance(given, np.ndarray) else given)
         draw = _bernoulli_each(target.dtype, given.dtype, target.size, generator.device)
     else:
         given, draw = None, _draw(name, target.dtype, tuple(options.items()), generator.device)
@@ -172,7 +174,7 @@ def _bernoulli_each(dtype: Any, given: Any, size: int, device: int) -> _Draw:
 def _laid_out_as(target: DeviceArray, given: DeviceArray) -> DeviceArray:
     """`given`, broadcast, with its elements in the order in which those of the target are filled."""
     try:
-        wide = np.broadcast_to(given, target.shape)
+        wide: Any = np.broadcast_to(given, target.shape)
     except ValueError:
         raise RuntimeError(f"bernoulli_: p of shape {given.shape} does not broadcast to {target.shape}") from None
     order = None if target.flags.c_contiguous else _permuted(target)
