@@ -142,6 +142,12 @@ CONVOLUTIONS = {
     "dilation": ((1, 2, 11, 9), (3, 2, 3, 3), {"dilation": (3, 2), "padding": 2}),
     "groups": ((3, 4, 6, 5), (6, 2, 3, 3), {"groups": 2, "padding": 1}),
     "depthwise": ((2, 5, 6, 6), (10, 1, 3, 3), {"groups": 5, "stride": 2}),
+    "depthwise, one pixel": ((2, 5, 4, 3), (5, 1, 1, 1), {"groups": 5}),
+    "depthwise, dilated": (
+        (3, 2, 9, 8),
+        (6, 1, 3, 2),
+        {"groups": 2, "dilation": (2, 3), "padding": 2, "stride": (1, 2)},
+    ),
     "one pixel": ((3, 5, 4, 6), (7, 5, 1, 1), {}),
     "one pixel, groups": ((2, 4, 3, 3), (6, 2, 1, 1), {"groups": 2}),
     "one pixel, strides": ((2, 4, 5, 5), (3, 4, 1, 1), {"stride": 2}),
@@ -159,7 +165,7 @@ def test_conv2d(case: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", ["plain", "groups", "one pixel"])
+@pytest.mark.parametrize("case", ["plain", "groups", "depthwise", "one pixel"])
 def test_conv2d_of_each_dtype(case: str, dtype: Any) -> None:
     x, weight, params = CONVOLUTIONS[case]
     arrays = draw(*x, dtype=dtype), draw(*weight, dtype=dtype, seed=1), draw(weight[0], dtype=dtype, seed=2)
@@ -338,6 +344,7 @@ def test_what_pooling_refuses() -> None:
 def test_every_order_of_threads(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUGRAD_SIMULATE_SEED", str(seed))
     both(partial(F.conv2d, padding=1, stride=2), draw(2, 3, 7, 6), draw(4, 3, 3, 3, seed=1), draw(4, seed=2), terms=4)
+    both(partial(F.conv2d, groups=3), draw(3, 3, 12, 11), draw(3, 1, 3, 2, seed=1), terms=4)
     both(partial(F.max_pool2d, kernel_size=3, stride=2, return_indices=True), draw(2, 3, 7, 6))
     both(partial(F.adaptive_avg_pool2d, output_size=1), draw(2, 3, 9, 8))
 
@@ -349,6 +356,10 @@ def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Pa
     for t, c in (("float", "float"), ("double", "double"), ("__half", "float"), ("__nv_bfloat16", "float")):
         source.append(f"template __global__ void im2col<{t}>(const {t}*, {t}*, int, int, int64, int64, Windows);")
         source.append(f"template __global__ void col2im<{c}, {t}>(const {c}*, {t}*, int, int, int64, int64, Windows);")
+        for name in ("depthwise", "depthwise_input", "depthwise_weight"):
+            source.append(
+                f"template __global__ void {name}<{t}>(const {t}*, const {t}*, {t}*, int, int, int, Windows);"
+            )
         for width in ("1", f"kPack<{t}>"):
             source.append(f"template __global__ void add_bias<{t}, {width}>({t}*, const {t}*, int, int, int);")
         by_index = "int, int, int, uint64*, int"
@@ -362,5 +373,5 @@ def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Pa
             source.append(f"template __global__ void avg_pool<{t}, {w}, 32>(const {t}*, {t}*, int, {w});")
             source.append(f"template __global__ void avg_pool_backward<{t}, {w}>(const {t}*, {t}*, int, {w});")
     found = spills("\n".join([*source, "}"]), architecture, tmp_path)
-    assert len(found) == 4 * 16
+    assert len(found) == 4 * 19
     assert not {name: size for name, size in found.items() if size}

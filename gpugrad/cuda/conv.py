@@ -1,6 +1,7 @@
 """Convolution on the device: columns by `kernels/conv.cu`, and products of matrices.
 
-Images are taken some at a time, so that their columns stay small. A kernel of one pixel needs no columns.
+Images are taken some at a time, so that their columns stay small. A kernel of one pixel needs no columns; nor does one
+input channel a group, which has kernels of its own.
 """
 
 from __future__ import annotations
@@ -90,6 +91,11 @@ class Plan(NamedTuple):
         return x.reshape((len(x), *apart, per_group, x.size // (len(x) * self.groups * per_group)))
 
     @property
+    def depthwise(self) -> bool:
+        """Whether each group has one input channel, and there are several."""
+        return self.per_group == 1 < self.groups
+
+    @property
     def matrix_shape(self) -> Sizes:
         """The weight as (groups, out_per_group, per_group taps), without the groups if there is one."""
         apart = (self.groups,) if self.groups > 1 else ()
@@ -110,7 +116,11 @@ def _plan(
     out_shape = conv_numpy._Shifts(x_shape, weight_shape, stride, padding, dilation, groups).output_shape
     (images, channels, *size), kernel_size, out = x_shape, weight_shape[2:], out_shape[2:]
     taps = prod(kernel_size)
-    if not fits(images * max(channels, weight_shape[0]), size, out, padding, taps) or 0 in weight_shape:
+    if (
+        weight_shape[0] >= 65536
+        or not fits(images * max(channels, weight_shape[0]), size, out, padding, taps)
+        or 0 in weight_shape
+    ):
         return None
     window = windows(size, out, kernel_size, stride, padding, dilation)
     columns = Columns(window, channels, tuple(size), taps, prod(out))
@@ -121,6 +131,19 @@ def _plan(
 def _computed(*arrays: Any) -> bool:
     """Whether the kernels compute with these arrays: of one floating dtype."""
     return arrays[0].dtype in FLOATS and all(a is None or a.dtype is arrays[0].dtype for a in arrays)
+
+
+def _depthwise(
+    name: str, plan: Plan, first: Any, second: Any, out: Any, planes: int, channels: int, each: int | None
+) -> DeviceArray:
+    """A kernel over `each` elements of every plane of `out`; None: a block for every element of the weight `out`."""
+    if out.size:
+        columns = plan.columns
+        places = ((columns.taps, channels), (256,)) if each is None else grid(planes, each)
+        numbers = (np.int32(planes), np.int32(channels), np.int32(plan.out_per_group), columns.window)
+        run = kernel("conv.cu", f"{name}<{cuda_name(out.dtype)}>")
+        run(*places, (contiguous(first), contiguous(second), out, *numbers))
+    return out
 
 
 def _add_bias(out: DeviceArray, bias: Any) -> DeviceArray:
@@ -135,6 +158,10 @@ def _(x: Any, weight: Any, bias: Any = None, *, stride: Sizes, padding: Sizes, d
     if plan is None or not _computed(x, weight, bias):
         return NotImplemented
     out = empty(plan.out_shape, x.dtype)
+    if plan.depthwise:
+        count, channels = out.shape[:2]
+        _depthwise("depthwise", plan, x, weight, out, count * channels, channels, plan.columns.windows)
+        return _add_bias(out, bias)
     x, matrix = contiguous(x), contiguous(weight).reshape(plan.matrix_shape)
     for images in plan.blocks(x.itemsize):
         part = x[images]
@@ -160,6 +187,10 @@ def _(
     if plan is None or not _computed(x, weight, bias) or x.shape != plan.out_shape:
         return NotImplemented
     out = empty(shape, x.dtype)
+    if plan.depthwise:
+        count, channels = out.shape[:2]
+        _depthwise("depthwise_input", plan, x, weight, out, count * channels, channels, prod(shape[2:]))
+        return _add_bias(out, bias)
     wide = _FLOAT32 if x.dtype in LOW_PRECISION else x.dtype
     x, matrix = contiguous(x), contiguous(weight).reshape(plan.matrix_shape).swapaxes(-1, -2)
     taps = plan.per_group * plan.columns.taps
@@ -180,6 +211,8 @@ def _(y: Any, x: Any, *, shape: Sizes, stride: Sizes, padding: Sizes, dilation: 
         return NotImplemented
     if not len(x):
         return zeros(shape, y.dtype)
+    if plan.depthwise:
+        return _depthwise("depthwise_weight", plan, y, x, empty(shape, y.dtype), len(x), shape[0], None)
     x, y = contiguous(x), contiguous(y)
     total = empty(plan.matrix_shape, _FLOAT32 if y.dtype in LOW_PRECISION else y.dtype)
     for images in plan.blocks(x.itemsize):
