@@ -17,7 +17,9 @@ __device__ __forceinline__ double power(double x, double y) { return pow(x, y); 
 // Integers wrap around, as they do on the host; signed overflow is undefined in C++.
 template <class A> __device__ __forceinline__ A sum_of(A a, A b) { return a + b; }
 template <class A> __device__ __forceinline__ A product_of(A a, A b) { return a * b; }
-__device__ __forceinline__ int64 sum_of(int64 a, int64 b) { return static_cast<int64>(static_cast<uint64>(a) + static_cast<uint64>(b)); }
+__device__ __forceinline__ int64 sum_of(int64 a, int64 b) {
+    return static_cast<int64>(static_cast<uint64>(a) + static_cast<uint64>(b));
+}
 __device__ __forceinline__ int64 product_of(int64 a, int64 b) {
     return static_cast<int64>(static_cast<uint64>(a) * static_cast<uint64>(b));
 }
@@ -34,7 +36,14 @@ template <> __device__ __forceinline__ bool highest<bool>() { return true; }
 template <> __device__ __forceinline__ float highest<float>() { return infinity<float>(); }
 template <> __device__ __forceinline__ double highest<double>() { return infinity<double>(); }
 
-// ---- States, and how lanes pass them on ------------------------------------------------------------------------------
+// ---- Blocks of rows of threads: a row of blockDim.x threads to each of blockDim.y items -----------------------------
+
+__device__ __forceinline__ int64 first_of_block() { return static_cast<int64>(blockIdx.x) * blockDim.y; }
+__device__ __forceinline__ int64 next_block() { return static_cast<int64>(gridDim.x) * blockDim.y; }
+
+// ---- States, and how lanes pass them on -----------------------------------------------------------------------------
+
+template <class R> using StateOf = typename R::State;
 
 template <class C> struct Found {  // an element and its index; the index is -1 where there is none
     C value;
@@ -59,7 +68,7 @@ template <class A, class F> __device__ __forceinline__ ScaledSum<A> lanewise(Sca
     return {lane(s.top), lane(s.total)};
 }
 
-// ---- Sums and products: A is what they are formed in -----------------------------------------------------------------
+// ---- Sums and products: A is what they are formed in ----------------------------------------------------------------
 
 // R with `identity` and `combine` over plain numbers gets the rest.
 template <class R, class A> struct Plain {
@@ -87,7 +96,7 @@ template <class A> struct ProductOf : Plain<ProductOf<A>, A> {
     __device__ __forceinline__ A combine(A a, A b) const { return product_of(a, b); }
 };
 
-// ---- Truth and counts ------------------------------------------------------------------------------------------------
+// ---- Truth and counts -----------------------------------------------------------------------------------------------
 
 template <class A> struct AllOf : Plain<AllOf<A>, A> {
     __device__ __forceinline__ A identity() const { return A(1); }
@@ -105,7 +114,7 @@ template <class A> struct CountOf : Plain<CountOf<A>, A> {
     template <class C> __device__ __forceinline__ A lift(C x, int64) const { return A(x != C(0)); }
 };
 
-// ---- Norms -----------------------------------------------------------------------------------------------------------
+// ---- Norms ----------------------------------------------------------------------------------------------------------
 
 template <class A> struct AbsoluteSumOf : Plain<AbsoluteSumOf<A>, A> {
     __device__ __forceinline__ A identity() const { return A(0); }
@@ -125,7 +134,7 @@ template <class A> struct PowerNormOf : Plain<PowerNormOf<A>, A> {  // number: t
     template <class C> __device__ __forceinline__ C finish(A s) const { return power(s, A(1) / this->number); }
 };
 
-// ---- Extremes: a NaN wins --------------------------------------------------------------------------------------------
+// ---- Extremes: a NaN wins -------------------------------------------------------------------------------------------
 
 template <class C> struct MaxOf : Plain<MaxOf<C>, C> {
     __device__ __forceinline__ C identity() const { return lowest<C>(); }
@@ -163,7 +172,7 @@ template <class C, bool LARGEST, bool LAST> struct PlaceOf {
     template <class Out> __device__ __forceinline__ Out finish(State s) const { return static_cast<Out>(s.index); }
 };
 
-// ---- Variance: Welford's, so that one pass does ----------------------------------------------------------------------
+// ---- Variance: Welford's, so that one pass does ---------------------------------------------------------------------
 
 template <class A> struct VarianceOf {  // number: the degrees of freedom
     using State = Moments<A>;
@@ -190,7 +199,7 @@ template <class A> struct DeviationOf : VarianceOf<A> {
     }
 };
 
-// ---- The logarithm of a sum of exponentials: scaled anew when a larger element comes ---------------------------------
+// ---- The logarithm of a sum of exponentials: scaled anew when a larger element comes --------------------------------
 
 template <class A> struct LogSumExpOf {
     using State = ScaledSum<A>;

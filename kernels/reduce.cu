@@ -4,13 +4,13 @@
 // the one whose elements lie closest together, and `segments`, all others. Results are contiguous. Arithmetic is in
 // the combiner's type: float32 for float16 and bfloat16, int64 for sums of integers and bools.
 //
-// reduce_rows      for runs of neighbours. Blocks are (threads a row, rows), 256 in all, each row a power of two; within a
-//                  row `lanes` threads take a run together, 16 bytes a load and four loads in flight from the run's
-//                  first 16-byte boundary on, and the threads' states are combined by halves.
-// reduce_columns   for results that are neighbours. Blocks are (columns, threads a column), 256 in all; the threads of a
-//                  column take every blockDim.y-th element, four loads in flight.
-// reduce_parts     finishes what was reduced in parts: where results are few, blockIdx.y counts parts of `share` elements
-//                  whose states go to `parts`, (results, parts). No atomics: the same input gives the same bits.
+// reduce_rows      for runs of neighbours. Blocks are (threads a row, rows), 256 in all, each row a power of two;
+//                  within a row `lanes` threads take a run together, 16 bytes a load and four loads in flight from the
+//                  run's first 16-byte boundary on, and the threads' states are combined by halves.
+// reduce_columns   for results that are neighbours. Blocks are (columns, threads a column), at most 256 in all; the
+//                  threads of a column take every blockDim.y-th element, eight loads in flight (four of 8 bytes).
+// reduce_parts     finishes what was reduced in parts: where results are few, blockIdx.y counts parts of `share`
+//                  elements whose states go to `parts`, (results, parts). No atomics: the same input, the same bits.
 //
 // Bytes moved: x once; the states of the parts, at most some thousand, twice.
 #include "combine.cuh"
@@ -28,7 +28,7 @@ struct Reduction {
     Walk<1> kept, segments;
 };
 
-// ---- One thread's elements -------------------------------------------------------------------------------------------
+// ---- One thread's elements ------------------------------------------------------------------------------------------
 
 template <class T> constexpr int kLoads = sizeof(T) < 8 ? 8 : 4;  // of one element, in flight at a time
 constexpr int kPackLoads = 4;                                     // of 16 bytes
@@ -36,7 +36,7 @@ constexpr int kPackLoads = 4;                                     // of 16 bytes
 // `count` elements, each `jump` from the one before; the first has the index `first`, the next first + step.
 template <class R, class T>
 __device__ __forceinline__ void take(
-    const R& r, typename R::State& state, const T* x, int64 count, int64 jump, int64 first, int64 step) {
+    const R& r, StateOf<R>& state, const T* x, int64 count, int64 jump, int64 first, int64 step) {
     constexpr int L = kLoads<T>;
     for (; count >= L; count -= L, x += L * jump, first += L * step) {
         Compute<T> value[L];
@@ -55,7 +55,7 @@ __device__ __forceinline__ int64 shared_among(int64 begin, int64 end, int thread
 }
 
 template <class R, class T, int W>
-__device__ __forceinline__ void add_pack(const R& r, typename R::State& state, const Pack<T, W>& pack, int64 first) {
+__device__ __forceinline__ void add_pack(const R& r, StateOf<R>& state, const Pack<T, W>& pack, int64 first) {
 #pragma unroll
     for (int w = 0; w < W; ++w) r.add(state, static_cast<Compute<T>>(widen(pack.item[w])), first + w);
 }
@@ -63,7 +63,7 @@ __device__ __forceinline__ void add_pack(const R& r, typename R::State& state, c
 // Thread `lane` of `lanes` that take the neighbours x[0] to x[count - 1] 16 bytes at a time.
 template <class R, class T>
 __device__ __forceinline__ void take_neighbours(
-    const R& r, typename R::State& state, const T* x, int64 count, int lane, int lanes, int64 first) {
+    const R& r, StateOf<R>& state, const T* x, int64 count, int lane, int lanes, int64 first) {
     constexpr int W = kPack<T>;
     const int head = static_cast<int>(min(static_cast<int64>(elements_to_boundary(x)), count));
     for (int i = lane; i < head; i += lanes) r.add(state, static_cast<Compute<T>>(widen(x[i])), first + i);
@@ -88,8 +88,8 @@ __device__ __forceinline__ void take_neighbours(
 
 // Elements begin to end of one result: segment by segment, a group of `lanes` threads to each.
 template <bool NEIGHBOURS, class R, class T>
-__device__ __forceinline__ typename R::State take_row(const R& r, const T* x, int64 begin, int64 end, const Reduction& of) {
-    typename R::State state = r.identity();
+__device__ __forceinline__ StateOf<R> take_row(const R& r, const T* x, int64 begin, int64 end, const Reduction& of) {
+    StateOf<R> state = r.identity();
     const int t = static_cast<int>(threadIdx.x), lanes = static_cast<int>(of.lanes);
     const int lane = t & (lanes - 1), groups = static_cast<int>(blockDim.x) / lanes;
     if (begin >= end) return state;
@@ -109,8 +109,8 @@ __device__ __forceinline__ typename R::State take_row(const R& r, const T* x, in
 
 // Elements begin to end of one result, by all threads of its column.
 template <bool SEGMENTS, class R, class T>
-__device__ __forceinline__ typename R::State take_column(const R& r, const T* x, int64 begin, int64 end, const Reduction& of) {
-    typename R::State state = r.identity();
+__device__ __forceinline__ StateOf<R> take_column(const R& r, const T* x, int64 begin, int64 end, const Reduction& of) {
+    StateOf<R> state = r.identity();
     const int thread = static_cast<int>(threadIdx.y), threads = static_cast<int>(blockDim.y);
     if constexpr (!SEGMENTS) {
         const int64 count = shared_among(begin, end, thread, threads), first = begin + thread;
@@ -125,15 +125,17 @@ __device__ __forceinline__ typename R::State take_column(const R& r, const T* x,
     return state;
 }
 
-// ---- Results ---------------------------------------------------------------------------------------------------------
+// ---- Results --------------------------------------------------------------------------------------------------------
 
 // Over the blockDim.x threads of a row; thread 0 of each has the result. `scratch` holds one state for each warp.
-template <class R> __device__ __forceinline__ typename R::State combine_row(const R& r, typename R::State state, typename R::State* scratch) {
+template <class R>
+__device__ __forceinline__ StateOf<R> combine_row(const R& r, StateOf<R> state, StateOf<R>* scratch) {
     const int threads = static_cast<int>(blockDim.x);
     for (int by = min(threads, 32) / 2; by > 0; by /= 2)
         state = r.combine(state, lanewise(state, [=](auto member) { return __shfl_xor_sync(kAllLanes, member, by); }));
     if (threads <= 32) return state;
-    const int warp = (static_cast<int>(threadIdx.y) * threads + static_cast<int>(threadIdx.x)) / 32, warps = threads / 32;
+    const int thread = static_cast<int>(threadIdx.y) * threads + static_cast<int>(threadIdx.x);
+    const int warp = thread / 32, warps = threads / 32;
     __syncthreads();  // the row before has been read
     if (threadIdx.x % 32 == 0) scratch[warp] = state;
     __syncthreads();
@@ -143,18 +145,19 @@ template <class R> __device__ __forceinline__ typename R::State combine_row(cons
 }
 
 template <class R, class Out>
-__device__ __forceinline__ void put(const R& r, typename R::State state, int64 o, Out* out, typename R::State* parts) {
+__device__ __forceinline__ void put(const R& r, StateOf<R> state, int64 o, Out* out, StateOf<R>* parts) {
     if (parts != nullptr) parts[o * gridDim.y + blockIdx.y] = state;
     else out[o] = narrow<Out>(r.template finish<Compute<Out>>(state));
 }
 
 template <class R, class T, class Out, bool NEIGHBOURS>
 __global__ void __launch_bounds__(kReduceThreads, 2)
-reduce_rows(const T* __restrict__ x, Out* __restrict__ out, typename R::State* __restrict__ parts, Reduction of, double number) {
-    __shared__ typename R::State scratch[kReduceThreads / 32];
+reduce_rows(const T* __restrict__ x, Out* __restrict__ out, StateOf<R>* __restrict__ parts, Reduction of,
+            double number) {
+    __shared__ StateOf<R> scratch[kReduceThreads / 32];
     const R r{static_cast<decltype(R::number)>(number)};
     const int64 begin = blockIdx.y * of.share, end = min(begin + of.share, of.elements);
-    for (int64 top = static_cast<int64>(blockIdx.x) * blockDim.y; top < of.results; top += static_cast<int64>(gridDim.x) * blockDim.y) {
+    for (int64 top = first_of_block(); top < of.results; top += next_block()) {
         const int64 o = top + threadIdx.y;
         auto state = r.identity();
         if (o < of.results) state = take_row<NEIGHBOURS>(r, x + offset(o, of.kept), begin, end, of);
@@ -165,13 +168,15 @@ reduce_rows(const T* __restrict__ x, Out* __restrict__ out, typename R::State* _
 
 template <class R, class T, class Out, bool SEGMENTS>
 __global__ void __launch_bounds__(kReduceThreads, 2)
-reduce_columns(const T* __restrict__ x, Out* __restrict__ out, typename R::State* __restrict__ parts, Reduction of, double number) {
-    __shared__ typename R::State scratch[kReduceThreads];
+reduce_columns(const T* __restrict__ x, Out* __restrict__ out, StateOf<R>* __restrict__ parts, Reduction of,
+               double number) {
+    __shared__ StateOf<R> scratch[kReduceThreads];
     const R r{static_cast<decltype(R::number)>(number)};
     const int columns = static_cast<int>(blockDim.x), each = static_cast<int>(blockDim.y);
     const int64 begin = blockIdx.y * of.share, end = min(begin + of.share, of.elements);
-    typename R::State* const mine = scratch + threadIdx.y * columns + threadIdx.x;
-    for (int64 left = static_cast<int64>(blockIdx.x) * columns; left < of.results; left += static_cast<int64>(gridDim.x) * columns) {
+    StateOf<R>* const mine = scratch + threadIdx.y * columns + threadIdx.x;
+    const int64 all_columns = static_cast<int64>(gridDim.x) * columns;
+    for (int64 left = static_cast<int64>(blockIdx.x) * columns; left < of.results; left += all_columns) {
         const int64 o = left + threadIdx.x;
         auto state = r.identity();
         if (o < of.results) state = take_column<SEGMENTS>(r, x + offset(o, of.kept), begin, end, of);
@@ -188,10 +193,10 @@ reduce_columns(const T* __restrict__ x, Out* __restrict__ out, typename R::State
 // A row of `blockDim.x` threads to each result.
 template <class R, class T, class Out>
 __global__ void __launch_bounds__(kReduceThreads, 2)
-reduce_parts(const typename R::State* __restrict__ parts, Out* __restrict__ out, int64 results, int64 count, double number) {
-    __shared__ typename R::State scratch[kReduceThreads / 32];
+reduce_parts(const StateOf<R>* __restrict__ parts, Out* __restrict__ out, int64 results, int64 count, double number) {
+    __shared__ StateOf<R> scratch[kReduceThreads / 32];
     const R r{static_cast<decltype(R::number)>(number)};
-    for (int64 top = static_cast<int64>(blockIdx.x) * blockDim.y; top < results; top += static_cast<int64>(gridDim.x) * blockDim.y) {
+    for (int64 top = first_of_block(); top < results; top += next_block()) {
         const int64 o = top + threadIdx.y;
         auto state = r.identity();
         if (o < results)

@@ -7,7 +7,7 @@
 // Reversed, a line begins at its end.
 //
 // scan_lines    blocks of (threads a line, lines), 256 in all, a warp or the block to a line; a pass takes kItems
-//               neighbours a thread: scanned by the thread, then over the warp by shuffles, then over the block's warps.
+//               neighbours a thread: scanned by the thread, over the warp by shuffles, over the block's warps.
 //               Neighbours that lie on their boundary (`packed`) are loaded and stored as one. Few long lines are
 //               done in parts, blockIdx.y: totals of the parts first (`totals` is given, nothing else is written), then
 //               scan_starts, then the parts again, each from its start. No atomics: the same input gives the same bits.
@@ -32,7 +32,7 @@ struct Lines {
     __device__ __forceinline__ int64 place(int64 i) const { return reverse ? length - 1 - i : i; }
 };
 
-template <class R> __device__ __forceinline__ typename R::State lane_below(typename R::State state, int by) {
+template <class R> __device__ __forceinline__ StateOf<R> lane_below(StateOf<R> state, int by) {
     return lanewise(state, [=](auto member) { return __shfl_up_sync(kAllLanes, member, static_cast<unsigned>(by)); });
 }
 
@@ -40,8 +40,8 @@ template <class R> __device__ __forceinline__ typename R::State lane_below(typen
 // `scratch` holds a state for each warp of the block; all threads of the block take part.
 template <class R>
 __device__ __forceinline__ void scan_tile(
-    const R& r, typename R::State (&item)[kItems], typename R::State& carry, typename R::State* scratch) {
-    using State = typename R::State;
+    const R& r, StateOf<R> (&item)[kItems], StateOf<R>& carry, StateOf<R>* scratch) {
+    using State = StateOf<R>;
     const int lane = static_cast<int>(threadIdx.x) % 32;
 #pragma unroll
     for (int k = 1; k < kItems; ++k) item[k] = r.combine(item[k - 1], item[k]);
@@ -73,7 +73,7 @@ __device__ __forceinline__ void scan_tile(
 
 template <class R, class T>
 __device__ __forceinline__ void load_items(
-    const R& r, typename R::State (&item)[kItems], const T* line, int64 first, int64 end, const Lines& of) {
+    const R& r, StateOf<R> (&item)[kItems], const T* line, int64 first, int64 end, const Lines& of) {
     Compute<T> value[kItems];
     if (of.packed && first < end) {
         const auto pack = load_pack<kItems>(line + (of.reverse ? of.length - kItems - first : first));
@@ -81,7 +81,8 @@ __device__ __forceinline__ void load_items(
         for (int k = 0; k < kItems; ++k) value[k] = widen(of.reverse ? pack.item[kItems - 1 - k] : pack.item[k]);
     } else {
 #pragma unroll
-        for (int k = 0; k < kItems; ++k) value[k] = first + k < end ? widen(line[of.place(first + k) * of.step]) : Compute<T>(0);
+        for (int k = 0; k < kItems; ++k)
+            value[k] = first + k < end ? widen(line[of.place(first + k) * of.step]) : Compute<T>(0);
     }
 #pragma unroll
     for (int k = 0; k < kItems; ++k) item[k] = first + k < end ? r.lift(value[k], first + k) : r.identity();
@@ -89,7 +90,7 @@ __device__ __forceinline__ void load_items(
 
 template <class R, class Out>
 __device__ __forceinline__ void store_items(
-    const R& r, const typename R::State (&item)[kItems], Out* line, int64 first, int64 end, const Lines& of) {
+    const R& r, const StateOf<R> (&item)[kItems], Out* line, int64 first, int64 end, const Lines& of) {
     Pack<Out, kItems> pack;
 #pragma unroll
     for (int k = 0; k < kItems; ++k) pack.item[k] = narrow<Out>(r.template finish<Compute<Out>>(item[k]));
@@ -108,12 +109,13 @@ __device__ __forceinline__ void store_items(
 
 template <class R, class T, class Out>
 __global__ void __launch_bounds__(kScanThreads, 2)
-scan_lines(const T* __restrict__ x, Out* __restrict__ out, const typename R::State* __restrict__ starts, typename R::State* __restrict__ totals, Lines of) {
-    using State = typename R::State;
+scan_lines(const T* __restrict__ x, Out* __restrict__ out, const StateOf<R>* __restrict__ starts,
+           StateOf<R>* __restrict__ totals, Lines of) {
+    using State = StateOf<R>;
     __shared__ State scratch[kScanThreads / 32];
     const R r{};
     const int64 begin = blockIdx.y * of.share, end = min(begin + of.share, of.length);
-    for (int64 top = static_cast<int64>(blockIdx.x) * blockDim.y; top < of.count; top += static_cast<int64>(gridDim.x) * blockDim.y) {
+    for (int64 top = first_of_block(); top < of.count; top += next_block()) {
         const int64 line = top + threadIdx.y;
         const bool there = line < of.count;  // threads without a line take part in shuffles and barriers
         const T* source = x + (there ? offset(line, of.from) : 0);
@@ -133,8 +135,8 @@ scan_lines(const T* __restrict__ x, Out* __restrict__ out, const typename R::Sta
 // Where each part starts: what the parts before it combine to. A block of 256 threads to a line.
 template <class R>
 __global__ void __launch_bounds__(kScanThreads, 2)
-scan_starts(const typename R::State* __restrict__ totals, typename R::State* __restrict__ starts, int64 parts) {
-    using State = typename R::State;
+scan_starts(const StateOf<R>* __restrict__ totals, StateOf<R>* __restrict__ starts, int64 parts) {
+    using State = StateOf<R>;
     __shared__ State scratch[kScanThreads / 32];
     const R r{};
     totals += blockIdx.x * parts;
@@ -162,11 +164,12 @@ scan_columns(const T* __restrict__ x, Out* __restrict__ out, Lines of) {
         const T* source = x + offset(line, of.from) + of.place(0) * of.step;
         Out* target = out + offset(line, of.to) + of.place(0) * of.result_step;
         const int64 step = of.reverse ? -of.step : of.step, result_step = of.reverse ? -of.result_step : of.result_step;
-        typename R::State state = r.identity();
+        StateOf<R> state = r.identity();
         for (int64 i = 0; i < of.length; i += kAhead) {
             Compute<T> value[kAhead];
 #pragma unroll
-            for (int k = 0; k < kAhead; ++k) value[k] = i + k < of.length ? widen(source[(i + k) * step]) : Compute<T>(0);
+            for (int k = 0; k < kAhead; ++k)
+                value[k] = i + k < of.length ? widen(source[(i + k) * step]) : Compute<T>(0);
 #pragma unroll
             for (int k = 0; k < kAhead; ++k) {
                 if (i + k >= of.length) break;

@@ -37,8 +37,8 @@ class Plan:
         together = 32 if length <= 1024 else _THREADS
         blocks = -(-self.count * together // _THREADS)
         share, self.parts = (length, 1) if self.columns else split(length, blocks, 8192)
-        self.block = (_THREADS,) if self.columns else (together, _THREADS // together)
-        self.grid = (min(blocks, multiprocessors() * 32), self.parts)
+        self.block: tuple[int, ...] = (_THREADS,) if self.columns else (together, _THREADS // together)
+        self.grid: tuple[int, ...] = (min(blocks, multiprocessors() * 32), self.parts)
         if self.columns:
             self.grid = blocks_for(self.count, _THREADS)
         wide = aligned and step == 1 and inner == 1 and length % _ITEMS == 0 and not any(s % _ITEMS for s in steps)
