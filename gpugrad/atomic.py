@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+_UMASK = os.umask(0o077)  # asked by setting it, so once and early: it is the whole process's
+os.umask(_UMASK)
+
 
 @contextlib.contextmanager
 def atomic_write(path: Any) -> Iterator[IO[bytes]]:
@@ -20,6 +23,8 @@ def atomic_write(path: Any) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            if os.name == "posix":
+                os.fchmod(file.fileno(), 0o666 & ~_UMASK)  # mkstemp's files are their owner's alone
         os.replace(name, target)
     except BaseException:
         Path(name).unlink(missing_ok=True)

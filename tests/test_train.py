@@ -121,3 +121,18 @@ def test_resuming_with_other_options_is_an_error(tmp_path: Path, capsys: pytest.
     assert main(["train", "--epochs", "1", "--out", str(tmp_path)]) == 0
     assert main(["train", "--resume", "--lr", "0.5", "--out", str(tmp_path)]) == 1
     assert "--lr 0.002 (now 0.5)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", [{"a": 1}, [1, 2]])
+def test_another_file_is_no_checkpoint(other: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gpugrad.save(other, tmp_path / "checkpoint.pt")
+    assert main(["train", "--resume", "--epochs", "1", "--out", str(tmp_path)]) == 1
+    assert "no checkpoint of `gpugrad train`" in capsys.readouterr().err
+    assert gpugrad.load(tmp_path / "checkpoint.pt") == other
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    gpugrad.save({"a": 1}, tmp_path / "saved")
+    assert (tmp_path / "saved").stat().st_mode == (tmp_path / "plain").stat().st_mode

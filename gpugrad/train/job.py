@@ -25,6 +25,7 @@ from .report import Progress, write_metrics, write_picture
 OPTIMIZERS: dict[str, Any] = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
 # What must be the same for a run to be resumed.
 IDENTITY = ("model", "data", "batch_size", "lr", "optimizer", "seed")
+STATE = {"options", "model", "optimizer", "random", "metrics"}
 
 
 class Images:
@@ -143,10 +144,14 @@ def _save(
 
 
 def _resume(path: Path, options: argparse.Namespace, model: nn.Module, optimizer: Any) -> list[dict[str, Any]]:
-    """Take up the checkpoint at `path`; a fresh start if there is none yet. ValueError if its options differ."""
+    """Take up the checkpoint at `path`; a fresh start if there is none yet. ValueError if its options differ, or it is another file."""
     if not path.exists():
         return []
     state = gpugrad.load(path)
+    if not isinstance(state, dict) or not state.keys() >= STATE:
+        raise ValueError(
+            f"{path} is no checkpoint of `gpugrad train`, which holds {', '.join(sorted(STATE))}: use another --out"
+        )
     stored, wanted = state["options"], _identity(options)
     different = [f"--{k.replace('_', '-')} {stored.get(k)} (now {v})" for k, v in wanted.items() if stored.get(k) != v]
     if different:
