@@ -375,3 +375,36 @@ def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Pa
     found = spills("\n".join([*source, "}"]), architecture, tmp_path)
     assert len(found) == 4 * 19
     assert not {name: size for name, size in found.items() if size}
+
+
+def test_a_captured_step_of_a_convolutional_network() -> None:
+    """The same losses as without the graph: nothing in the step asks the host."""
+    nn, found = gpugrad.nn, []
+    x, y = gpugrad.tensor(draw(5, 1, 12, 12)).cuda(), gpugrad.tensor([0, 1, 2, 0, 1]).cuda()
+    for captured in (False, True):
+        gpugrad.manual_seed(0)
+        layers = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3, groups=4)]
+        net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).cuda()
+        optimizer = gpugrad.optim.SGD(net.parameters(), lr=0.1)
+
+        def step(net: Any = net, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        losses = [step().item() for _ in range(2)]
+        if captured:
+            graph = gpugrad.cuda.CUDAGraph()
+            with gpugrad.cuda.graph(graph):
+                loss = step()
+        for _ in range(3):
+            if captured:
+                graph.replay()
+            else:
+                loss = step()
+            losses.append(loss.item())
+        found.append(losses)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+    assert found[0] == sorted(found[0], reverse=True)

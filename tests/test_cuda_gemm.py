@@ -326,6 +326,20 @@ def test_without_an_algorithm(refused: set[int], lt: StandIn) -> None:
     assert lt.asked == 2 * len(refused) and len(lt.calls) == 2 - len(refused)
 
 
+def test_without_an_algorithm_in_a_capture(lt: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad.cuda import array
+
+    x = gpugrad.ones(3, 3, device="cuda")
+    lt.refuses = {1}
+    with monkeypatch.context() as patch:
+        patch.setattr(array, "capturing", True)
+        with pytest.raises(RuntimeError, match="run the work once before the capture"):
+            x @ x
+    lt.refuses = set()
+    assert on_host(x @ x).tolist() == [[3] * 3] * 3  # nothing was kept of the failure
+    assert len(lt.calls) == 1
+
+
 def test_the_library_s_numbers() -> None:
     """What the stand-in takes for granted, where nvmath is installed."""
     real = pytest.importorskip("nvmath.bindings.cublasLt", reason="needs nvmath-python")

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..dtypes import bfloat16
 from ..settings import get_float32_matmul_precision
-from . import backend, module
+from . import array, backend, module
 from .gemm_layout import Matrix, Problem, Sizes, problem
 
 cp = backend.cupy()
@@ -143,7 +143,12 @@ class Described:
         descriptions = (self.operation, self.b, self.a, self.out, self.out, preference)
         try:
             lt.matmul_algo_get_heuristic(self.handle, *descriptions, 1, found.ctypes.data, count.ctypes.data)
-        except lt.cuBLASLtError:  # there is no algorithm for it
+        except lt.cuBLASLtError as error:  # there is no algorithm for it
+            if array.capturing:
+                raise RuntimeError(
+                    "a matrix product was met for the first time while a CUDA graph was captured, and cuBLASLt chooses no "
+                    "algorithm then; run the work once before the capture"
+                ) from error
             return None
         return found if count[0] and found["state"][0] == 0 else None
 

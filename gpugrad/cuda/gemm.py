@@ -55,7 +55,8 @@ def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bo
     Half precision is multiplied in float32 and rounded once. `bias` (m,) is added. With `out`, which is contiguous and
     of that dtype or float32, the product is written there; with `accumulate` it is added, and there is no bias.
     """
-    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    lead = () if a.ndim == 2 == b.ndim else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    shape = (*lead, a.shape[-2], b.shape[-1])
     if 0 in shape or not a.shape[-1]:
         return _without_terms(shape, a.dtype, out, bias, accumulate)
     if cublaslt.library() is not None:
