@@ -29,7 +29,7 @@ def torch() -> ModuleType:
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> str:
-    """"cuda": the GPU if there is one, else the simulator. For tests marked `cuda`."""
+    """The device "cuda": the GPU if there is one, else the simulator. For tests marked `cuda`."""
     from device_tools import need
 
     from gpugrad.cuda import backend
