@@ -125,7 +125,11 @@ __device__ __forceinline__ void walk_row(int64 cols, F f, const T* row, const Ro
     for (int64 i = head + packs * kWidth + threadIdx.x; i < cols; i += THREADS) f(i, Width<1>());
 }
 
-// ---- Softmax of what comes one by one --------------------------------------------------------------------------------
+// ---- Softmax ---------------------------------------------------------------------------------------------------------
+
+// Of a sum of exponentials, which is from 1 to 2^31 or NaN: without the code for everything else, which costs registers.
+__device__ __forceinline__ float reciprocal(float x) { return __fdividef(1.0f, x); }
+__device__ __forceinline__ double reciprocal(double x) { return 1.0 / x; }
 
 // The sum of exp(x - top), together with top: it is scaled when a larger element comes. One exponential an element.
 template <class C> struct ScaledSum {

@@ -50,7 +50,7 @@ softmax_forward(const T* __restrict__ x, T* __restrict__ out, int64 rows, int co
     });
     total = row_reduce<Sum, THREADS>(total, sums);
 
-    const C last = LOG ? logarithm(total) : C(1) / total;
+    const C last = LOG ? logarithm(total) : reciprocal(total);
     part.each([&](C& v) { v = LOG ? v - last : v * last; });
     part.store(out + start, span);
 }
@@ -91,7 +91,7 @@ softmax_forward_long(const T* __restrict__ x, T* __restrict__ out, int64 cols) {
     }, x);
     const C top = block_reduce<Max, kLongThreads>(mine.top, maxima);
     const C total = block_reduce<Sum, kLongThreads>(mine.share(top), sums);
-    const C last = LOG ? logarithm(total) : C(1) / total;
+    const C last = LOG ? logarithm(total) : reciprocal(total);
     walk_row<kLongThreads>(cols, [&](int64 at, auto width) {
         auto pack = load_pack<width.value>(x + at);
 #pragma unroll
@@ -144,7 +144,7 @@ softmax_forward_columns(const T* __restrict__ x, T* __restrict__ out, int64 colu
     for (int64 k = threadIdx.y; k < mine; k += blockDim.y) sum.add(widen(x[start + k * inner]));
     const C top = column_reduce<Max>(sum.top, scratch);
     const C total = column_reduce<Sum>(sum.share(top), scratch);
-    const C last = LOG ? logarithm(total) : C(1) / total;
+    const C last = LOG ? logarithm(total) : reciprocal(total);
 #pragma unroll (sizeof(C) == 8 ? 1 : 4)
     for (int64 k = threadIdx.y; k < mine; k += blockDim.y) {
         const C v = widen(x[start + k * inner]) - top;

@@ -6,6 +6,7 @@ from . import rules as rules
 from . import reduce as reduce
 from . import scan as scan
 from . import random as random
+from . import cross_entropy as cross_entropy
 from . import normalization as normalization
 from . import softmax as softmax
 from . import arrange as arrange

@@ -16,19 +16,18 @@ from ..dtypes import FLOATS
 from ..ops.normalization import _normalize, _rms_norm, moments, normalize_backward, rms_norm_backward
 from .array import empty
 from .module import cuda_name, multiprocessors
-from .rows import LONG_THREADS, compute, fitting, kernel, ready, row_launch, struct
+from .rows import LONG_THREADS, chunks, compute, fitting, kernel, ready, row_launch, struct
 
 _SHAPES = ((8, 8), (16, 8), (32, 32), (64, 96), (128, 128))  # threads a row, elements a thread
 _SHAPES_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 32), (256, 32))
 # The same for layer_norm_backward, and blocks a multiprocessor
 _BACKWARD = ((32, 8, 4), (128, 8, 4), (256, 8, 3), (256, 16, 2), (512, 16, 1))
-_CHUNK = 8192  # elements of a long row to a block of an elementwise kernel
 _COLUMNS, _STRETCH = 32, 256  # columns to a block of batch_norm.cu; rows, at least, if there are enough
 _BY_COLUMN, _BY_ROW, _BY_TABLE = "gpugrad::kByColumn", "gpugrad::kByRow", "gpugrad::kByTable"
 
 
 class Plan(NamedTuple):
-    """See kernels/layer_norm.cu. `count` elements share a mean."""
+    """See kernels/layer_norm.cu. `sharing` elements share a mean."""
 
     by: str
     rows: int
@@ -36,7 +35,7 @@ class Plan(NamedTuple):
     per: int
     period: int
     channels: int
-    count: int
+    sharing: int
 
 
 def _plan(x: Any, dims: tuple[int, ...], weight: Any, bias: Any = None) -> Plan | None:
@@ -83,14 +82,6 @@ def _types(x: Any, *parameters: Any) -> str:
 
 def _scheme(plan: Plan, eps: float) -> Any:
     return struct(plan.per, plan.period, plan.channels, float(eps))
-
-
-def _walk(plan: Plan, whole: bool = False) -> tuple[int, Any, Any, Any]:
-    """Threads a row, grid, block and `Rows` of a kernel that goes over rows element by element; `whole`: uncut rows."""
-    threads = 8 if plan.cols <= 64 else 32 if plan.cols <= 2048 else 256
-    chunk = plan.cols if whole or threads < 256 else max(_CHUNK, -(-plan.cols // (65535 * 16)) * 16)
-    (lines,), block = row_launch(plan.rows, threads)
-    return threads, (lines, -(-plan.cols // chunk)), block, struct(plan.rows, plan.cols, chunk)
 
 
 def _shapes(x: Any) -> Any:
@@ -165,7 +156,7 @@ def _moments_kernel(x: Any, *, dims: tuple[int, ...]) -> Any:
 
 def _forward(plan: Plan, x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
     out = empty(x.shape, x.dtype)
-    threads, grid, block, rows = _walk(plan)
+    threads, grid, block, rows = chunks(plan.rows, plan.cols)
     run = kernel("layer_norm.cu", f"normalize<{_types(x, weight, bias)}, {plan.by}, {threads}>")
     run(grid, block, (x, mean, variance, weight, bias, out, _scheme(plan, eps), rows))
     return out
@@ -180,7 +171,8 @@ def _normalize_kernel(
         return NotImplemented
     if not x.size:
         return empty(x.shape, x.dtype)
-    return _forward(plan, *_all_ready(x, mean, variance, weight, bias), eps=eps)
+    x, mean, variance, weight, bias = _all_ready(x, mean, variance, weight, bias)
+    return _forward(plan, x, mean, variance, weight, bias, eps)
 
 
 @_rms_norm.kernel
@@ -208,7 +200,7 @@ def _mean_squares(plan: Plan, x: Any) -> Any:
     return squares
 
 
-def _all_ready(*arrays: Any) -> tuple[Any, ...]:
+def _all_ready(*arrays: Any) -> Any:
     return tuple([a if a is None else ready(a) for a in arrays])
 
 
@@ -248,7 +240,7 @@ class _Call(NamedTuple):
 
     def row_sums(self) -> tuple[Any, Any]:
         plan, made = self.plan, (empty((self.plan.rows,), self.kind), empty((self.plan.rows,), self.kind))
-        threads, grid, block, rows = _walk(plan, whole=True)
+        threads, grid, block, rows = chunks(plan.rows, plan.cols, whole=True)
         run = kernel("layer_norm.cu", f"row_sums<{_types(self.x, self.weight)}, {plan.by}, {threads}>")
         run(grid, block, (*self[1:6], *made, _scheme(plan, self.eps), rows))
         return made
@@ -271,9 +263,9 @@ class _Call(NamedTuple):
 
     def apply(self, sums: Any, products: Any, weighted: bool) -> Any:
         plan, dx = self.plan, empty(self.x.shape, self.x.dtype)
-        threads, grid, block, rows = _walk(plan)
+        threads, grid, block, rows = chunks(plan.rows, plan.cols)
         run = kernel("layer_norm.cu", f"normalize_gradient<{_types(self.x, self.weight)}, {plan.by}, {threads}>")
-        last = (np.int32(weighted), self.kind.type(1 / plan.count))
+        last = (np.int32(weighted), self.kind.type(1 / plan.sharing))
         run(grid, block, (*self[1:6], sums, products, dx, _scheme(plan, self.eps), rows, *last))
         return dx
 
@@ -340,7 +332,8 @@ def _normalize_backward_kernel(
     plan = _plan(x, dims, weight)
     if plan is None or g.dtype is not x.dtype or mean.dtype is not compute(x.dtype) or not x.size:
         return NotImplemented
-    call = _Call(plan, *_all_ready(g, x, mean, variance, weight), eps)
+    g, x, mean, variance, weight = _all_ready(g, x, mean, variance, weight)
+    call = _Call(plan, g, x, mean, variance, weight, eps)
     wanted = (needs[0], needs[1], needs[2] and weight is not None)  # without it the shape of the bias is not known
     dx, dweight, dbias = call.of_rows(False, wanted) if plan.by == _BY_COLUMN else call.of_channels(wanted)
     if weight is None:

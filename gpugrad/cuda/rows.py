@@ -14,6 +14,7 @@ from ..ops.rearrange import _clone
 from .module import Kernel, kernels
 
 LONG_THREADS = 512  # kLongThreads
+_CHUNK = 8192  # elements of a long row to a block of an elementwise kernel
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -45,6 +46,14 @@ def row_launch(rows: int, threads: int) -> tuple[tuple[int], tuple[int, int]]:
     """Grid and block of a kernel that gives each row `threads` threads: as many rows to a block as make 128 threads."""
     together = max(1, 128 // threads) if threads <= 32 else 1
     return (-(-rows // together),), (threads, together)
+
+
+def chunks(rows: int, cols: int, whole: bool = False) -> tuple[int, tuple[int, int], tuple[int, int], Any]:
+    """Threads a row, grid, block and `Rows` of a kernel that goes over rows element by element; `whole`: uncut rows."""
+    threads = 8 if cols <= 64 else 32 if cols <= 2048 else 256
+    chunk = cols if whole or threads < 256 else max(_CHUNK, -(-cols // (65535 * 16)) * 16)
+    (lines,), block = row_launch(rows, threads)
+    return threads, (lines, -(-cols // chunk)), block, struct(rows, cols, chunk)
 
 
 def column_launch(columns: int, n: int) -> tuple[tuple[int], tuple[int, int]]:
