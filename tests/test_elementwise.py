@@ -197,6 +197,19 @@ def test_second_derivatives_of_what_is_not_chosen_stay_out() -> None:
             assert curvature.tolist() == [0.0]
 
 
+@pytest.mark.parametrize("name", ["relu", "leaky_relu"])
+def test_a_gradient_penalty_gives_the_biases_before_a_kink_zeros(name: str) -> None:
+    """Not None, as in PyTorch: an optimizer with momentum moves what has a zero for its gradient."""
+    x = gpugrad.randn(3, 4, requires_grad=True)
+    weight, bias = gpugrad.randn(4, 5, requires_grad=True), gpugrad.zeros(5, requires_grad=True)
+    out = getattr(gpugrad.nn.functional, name)(x @ weight + bias)
+    (slope,) = gpugrad.autograd.grad(out.sum(), x, create_graph=True)
+    (slope**2).sum().backward()
+    assert weight.grad is not None
+    assert bias.grad is not None and bias.grad.tolist() == [0.0] * 5
+    assert x.grad is not None and not x.grad.any()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_choosing_among_many(dtype: str) -> None:
     """Large inputs are chosen by their bits: NaN, infinities and the sign of zero stay what they are."""

@@ -13,6 +13,7 @@ from .arithmetic import abs
 from .compare import choose
 from .elementwise import INTEGRAL, binary, is_integral, not_implemented, unary
 from .extrema import maximum, minimum
+from .fill import _fill
 from .special import erf
 from .unary import exp, expm1, log1p, sigmoid, tanh
 
@@ -68,7 +69,8 @@ def relu_grad(dy: Any, y: Any) -> Any:
 
 
 relu.defvjp(x=lambda g, out: relu_grad(g, out))
-relu_grad.defvjp(dy=relu_grad)
+# The slope is constant between kinks: a zero, which reaches the leaves as PyTorch's does (a gradient penalty's biases).
+relu_grad.defvjp(dy=relu_grad, y=lambda g: _fill(g, value=0))
 
 
 def _hardtanh(x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
@@ -89,7 +91,14 @@ def _leaky_relu(x: Any, *, negative_slope: float = 0.01) -> Any:
 
 
 leaky_relu = unary("leaky_relu", _leaky_relu, refused=INTEGRAL)
-leaky_relu.defvjp(x=lambda g, x, *, negative_slope: choose(x > 0, g, g * negative_slope))
+leaky_relu_grad = binary(
+    "leaky_relu_grad", lambda dy, x, *, negative_slope: choose(x > 0, dy, dy * negative_slope), names=("dy", "x")
+)
+leaky_relu.defvjp(x=lambda g, x, *, negative_slope: leaky_relu_grad(g, x, negative_slope=negative_slope))
+leaky_relu_grad.defvjp(
+    dy=lambda g, x, *, negative_slope: leaky_relu_grad(g, x, negative_slope=negative_slope),
+    x=lambda g: _fill(g, value=0),
+)
 
 
 def _threshold(x: Any, *, threshold: float, value: float) -> Any:
