@@ -21,7 +21,7 @@ from .copy import contiguous, copied, zeros
 from .gemm import add_bias, converted, product
 from .module import cuda_name
 from .rows import kernel
-from .windows import fits, grid, windows
+from .windows import MAX_ROWS, fits, grid, windows
 
 _COLUMN_BYTES = 64 << 20  # of the columns of one product: most of a large cache, and enough to fill the device
 _FLOAT32 = np.dtype(np.float32)
@@ -117,7 +117,7 @@ def _plan(
     (images, channels, *size), kernel_size, out = x_shape, weight_shape[2:], out_shape[2:]
     taps = prod(kernel_size)
     if (
-        weight_shape[0] >= 65536
+        weight_shape[0] > MAX_ROWS
         or not fits(images * max(channels, weight_shape[0]), size, out, padding, taps)
         or 0 in weight_shape
     ):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 _THREADS = 256  # kWindowThreads
-_MAX_ROWS = 65535  # blocks along y
+MAX_ROWS = 65535  # blocks along y
 LIMIT = 2**30  # of planes, and of the pixels of one
 
 
@@ -63,4 +63,4 @@ def grid(planes: int, count: int, lanes: int = 1) -> tuple[tuple[int, int], tupl
     while along < _THREADS and along < count * lanes:
         along *= 2
     beside = _THREADS // along
-    return (-(-count * lanes // along), min(-(-planes // beside), _MAX_ROWS)), (along, beside)
+    return (-(-count * lanes // along), min(-(-planes // beside), MAX_ROWS)), (along, beside)
