@@ -105,7 +105,8 @@ def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...]) -> 
     kernel = _kernel(Variant(formula, kinds, made, single, layout.flat, width, layout.small))
     convert = kernel.convert if any(kernel.convert) else None
     if layout.flat:
-        grid, before = blocks_for(count, kernel.tile), (np.int64(count),)
+        grid = blocks_for(count, kernel.tile)
+        before: tuple[Any, ...] = (np.int64(count),)
     else:
         axes = layout.axes(tuple([convert is None for convert in kernel.convert]), width)
         groups = count // width
