@@ -71,7 +71,8 @@ template <class C> __device__ __forceinline__ C digamma_positive(C x) {
     C lower = 0;
     if (x < C(kShift)) {
 #pragma unroll 1
-        for (int k = kShift - 1; k >= 0; --k) lower += C(1) / (x + C(k));
+        for (int k = kShift - 1; k > 0; --k) lower += C(1) / (x + C(k));
+        lower += C(1) / x;  // -0 + 0 would lose its sign
         x += C(kShift);
     }
     const C inverse = C(1) / (x * x);

@@ -41,7 +41,7 @@ def merged(used: list[tuple[str, list[str]]]) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("dtype", "architecture"),
-    [("float32", 75), ("float32", 80), ("float32", 90), ("float32", 120), ("bfloat16", 90)],
+    [("float32", 75), ("float32", 80), ("float32", 90), ("float32", 120), ("bfloat16", 90), ("float64", 90)],
 )
 def test_every_kernel_compiles_without_spills(dtype: str, architecture: int, tmp_path: Path) -> None:
     need("nvcc")

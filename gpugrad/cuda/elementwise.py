@@ -31,6 +31,7 @@ MAX_OUTPUTS = 3
 MOST_PLANS = 4096  # kept for one op
 _THREADS = 256  # kMapThreads
 NUMBERS = frozenset((bool, int, float))
+_NONE = type(None)
 
 
 class Variant(NamedTuple):
@@ -47,7 +48,7 @@ class Variant(NamedTuple):
     @property
     def loads(self) -> int:
         """Loads of each input in flight."""
-        return self.formula.at_once[0] if self.width > 1 or self.formula.at_once[1] else 1
+        return self.formula.loads(compute_dtype(self.kinds) == np.float64) if self.formula.takes_several else 1
 
 
 class Prepared(NamedTuple):
@@ -124,7 +125,7 @@ def _width(formula: Formula, layout: Layout, arrays: list[Any], made: tuple[Any,
     New arrays always do.
     """
     spread = [x for x in arrays if x.size != 1]
-    if not formula.at_once[1] or not spread:
+    if not formula.takes_several or not spread:
         return 1
     width = 16 // max([x.itemsize for x in (*spread, *made)])
     if not layout.flat and not layout.takes(width):
@@ -144,22 +145,17 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
         plan = plans.get(key)
         if plan is not None:
             return execute(plan, inputs)[0]
-        taken = inputs
-        if not all([type(x) is DeviceArray or type(x) in NUMBERS for x in inputs]):
-            taken = tuple([x.item() if isinstance(x, np.generic) else x for x in inputs])
-            if any([type(x) is not DeviceArray and x is not None and type(x) not in NUMBERS for x in taken]):
-                return NotImplemented
-        kinds = tuple([x.dtype if type(x) is DeviceArray else type(x) for x in taken])
-        meaning = _meaning(op, kinds, tuple(params.values()))
+        meaning = _meaning(
+            op, tuple([x.dtype if type(x) is DeviceArray else type(x) for x in inputs]), tuple(params.values())
+        )
         if meaning is None:
             return NotImplemented
         formula, made = meaning
-        if len(formula.symbols) != len(taken):
-            taken = tuple([x for x in taken if x is not None])
+        taken = [x.item() if isinstance(x, np.generic) else x for x in inputs if x is not None]
         plan = plan_for(formula, taken, made)
         if plan is NotImplemented:
             return NotImplemented
-        if taken is inputs and len(plans) < MOST_PLANS:
+        if len(taken) == len(inputs) and len(plans) < MOST_PLANS:
             plans[key] = plan
         return execute(plan, taken)[0]
 
@@ -172,14 +168,15 @@ def _meaning(op: Any, kinds: tuple[Any, ...], params: tuple[Any, ...]) -> tuple[
 
     None for inputs kernels do not take. What the body raises for inputs it refuses is raised.
     """
-    if not all(d in BY_NUMPY for d in kinds if isinstance(d, np.dtype)):
+    arrays = [d for d in kinds if isinstance(d, np.dtype)]
+    if not arrays or not all(d in BY_NUMPY for d in arrays):
         return None  # bodies may view arrays as a dtype that tensors do not have
-    if not any(isinstance(d, np.dtype) for d in kinds):
+    if not all(isinstance(d, np.dtype) or d in NUMBERS or d is _NONE or issubclass(d, np.generic) for d in kinds):
         return None
-    inputs = [np.empty(0, d) if isinstance(d, np.dtype) else None if d is type(None) else d(1) for d in kinds]
+    inputs = [np.empty(0, d) if isinstance(d, np.dtype) else None if d is _NONE else d(1) for d in kinds]
     with np.errstate(all="ignore"):
         made = np.asarray(op.body(*inputs, **dict(zip(op.params, params)))).dtype
-    return forward_formula(op, tuple([d is not type(None) for d in kinds]), params), (BY_NUMPY[made].numpy,)
+    return forward_formula(op, tuple([d is not _NONE for d in kinds]), params), (BY_NUMPY[made].numpy,)
 
 
 # ---- kernels ----

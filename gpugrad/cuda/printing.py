@@ -36,6 +36,11 @@ _LONG = {
     **dict.fromkeys(("log_ndtr", "ndtr", "erfcx", "sinc", "gcd", "lcm", "div_trunc", "logaddexp2", "atan2"), 16),
     **dict.fromkeys(("digamma", "polygamma", "zeta", "i0", "i0e", "i1", "i1e"), 100),
 }
+_LONG_IN_DOUBLE = {
+    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sigmoid", "tanh", "erf", "erfc"), 8),
+    **dict.fromkeys(("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "logaddexp", "entr"), 8),
+    **_LONG,
+}
 _WORTH_ONE_LOAD, _WORTH_ONE_ELEMENT = 16, 64
 
 
@@ -47,11 +52,17 @@ class Formula:
         steps = {id(e): e for out in outs for e in reachable(out) if e.op is not None}
         self.steps = sorted(steps.values(), key=lambda e: e.order)
 
+    def loads(self, double: bool) -> int:
+        """How many loads of each input to have in flight."""
+        return 1 if self._weight(_LONG_IN_DOUBLE if double else _LONG) >= _WORTH_ONE_LOAD else 4
+
     @functools.cached_property
-    def at_once(self) -> tuple[int, bool]:
-        """How many loads of each input to have in flight, and whether to take several elements to a load."""
-        weight = sum(_LONG.get(e.op.name, 1) for e in self.steps if e.op is not None)
-        return (1 if weight >= _WORTH_ONE_LOAD else 4), weight < _WORTH_ONE_ELEMENT
+    def takes_several(self) -> bool:
+        """Whether to take several elements to a load."""
+        return self._weight(_LONG) < _WORTH_ONE_ELEMENT
+
+    def _weight(self, weights: dict[str, int]) -> int:
+        return sum(weights.get(e.op.name, 1) for e in self.steps if e.op is not None)
 
 
 @functools.cache

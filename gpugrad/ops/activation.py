@@ -11,9 +11,8 @@ from ..dtypes import FLOATS
 from ..op import op
 from .arithmetic import abs
 from .compare import choose
-from .elementwise import INTEGRAL, binary, is_integral, not_implemented, unary
+from .elementwise import INTEGRAL, binary, is_integral, not_implemented, unary, zero
 from .extrema import maximum, minimum
-from .fill import _fill
 from .special import erf
 from .unary import exp, expm1, log1p, sigmoid, tanh
 
@@ -70,7 +69,7 @@ def relu_grad(dy: Any, y: Any) -> Any:
 
 relu.defvjp(x=lambda g, out: relu_grad(g, out))
 # The slope is constant between kinks: a zero, which reaches the leaves as PyTorch's does (a gradient penalty's biases).
-relu_grad.defvjp(dy=relu_grad, y=lambda g: _fill(g, value=0))
+relu_grad.defvjp(dy=relu_grad, y=lambda g: zero(g))
 
 
 def _hardtanh(x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
@@ -97,7 +96,7 @@ leaky_relu_grad = binary(
 leaky_relu.defvjp(x=lambda g, x, *, negative_slope: leaky_relu_grad(g, x, negative_slope=negative_slope))
 leaky_relu_grad.defvjp(
     dy=lambda g, x, *, negative_slope: leaky_relu_grad(g, x, negative_slope=negative_slope),
-    x=lambda g: _fill(g, value=0),
+    x=lambda g: zero(g),
 )
 
 
