@@ -86,7 +86,7 @@ __device__ __forceinline__ void sum_columns(C* sums, C* products, int64 rows, in
     const int64 column = static_cast<int64>(blockIdx.x) * 32 + threadIdx.x;
     const int64 end = (blockIdx.y + 1) * stretch < rows ? (blockIdx.y + 1) * stretch : rows;
     C sum = 0, product = 0;
-#pragma unroll 4
+#pragma unroll (sizeof(C) == 8 ? 1 : 4)
     for (int64 row = blockIdx.y * stretch + threadIdx.y; row < (column < cols ? end : 0); row += kDown)
         entry(row, column, sum, product);
     found[0][threadIdx.y][threadIdx.x] = sum;

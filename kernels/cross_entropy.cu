@@ -185,11 +185,11 @@ template <class C> __device__ __forceinline__ void sum_line(Two<C> mine, Two<C>*
 template <class T, class P>
 __global__ void __launch_bounds__(kColumnThreads)
 cross_entropy_forward_columns(const T* __restrict__ x, const int64* __restrict__ targets, const P* __restrict__ weight,
-                              T* __restrict__ p, T* __restrict__ losses, Two<Compute<T>>* __restrict__ parts, int64 columns,
-                              int64 cols, int64 inner, Choices choices, uint64* error, int op) {
+                              T* __restrict__ p, T* __restrict__ losses, Two<Compute<T>>* __restrict__ parts, unsigned columns,
+                              int64 cols, unsigned inner, Choices choices, uint64* error, int op) {
     using C = Compute<T>;
     __shared__ C scratch[kColumnThreads];
-    const int64 column = static_cast<int64>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const unsigned column = blockIdx.x * blockDim.x + threadIdx.x;
     const int64 start = column < columns ? column_start(column, cols, inner) : 0;
     const int64 mine = column < columns ? cols : 0;  // columns beyond the last take part in the barriers, with no elements
     ScaledSum<C> sum;
@@ -220,14 +220,15 @@ cross_entropy_forward_columns(const T* __restrict__ x, const int64* __restrict__
 template <class T, class P>
 __global__ void __launch_bounds__(kTargetThreads)
 nll_forward(const T* __restrict__ x, const int64* __restrict__ targets, const P* __restrict__ weight, T* __restrict__ losses,
-            Two<Compute<T>>* __restrict__ parts, int64 columns, int64 cols, int64 inner, Choices choices, uint64* error,
+            Two<Compute<T>>* __restrict__ parts, unsigned columns, int64 cols, unsigned inner, Choices choices, uint64* error,
             int op) {
     using C = Compute<T>;
     Two<C> mine{C(0), C(0)};
+#pragma unroll 1
     GPUGRAD_GRID_LOOP(column, columns) {
         const auto target = target_of<C>(targets[column], weight, cols, choices);
         check_target(targets[column], cols, choices, error, op);
-        const C score = widen(x[column_start(column, cols, inner) + target.at * inner]);
+        const C score = widen(x[column_start(static_cast<unsigned>(column), cols, inner) + target.at * inner]);
         const C loss = target.kept ? -score * target.weight : C(0);
         if (losses != nullptr) losses[column] = narrow<T>(loss);
         mine = {mine.loss + loss, mine.weight + target.weight};
@@ -325,10 +326,10 @@ template <class T, class P>
 __global__ void __launch_bounds__(kColumnThreads)
 cross_entropy_backward_columns(const T* __restrict__ dy, const T* __restrict__ p, const int64* __restrict__ targets,
                                const P* __restrict__ weight, const Two<Compute<T>>* __restrict__ totals,
-                               T* __restrict__ dx, int64 columns, int64 cols, int64 inner, int each, int mean,
+                               T* __restrict__ dx, unsigned columns, int64 cols, unsigned inner, int each, int mean,
                                Choices choices) {
     using C = Compute<T>;
-    const int64 column = static_cast<int64>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const unsigned column = blockIdx.x * blockDim.x + threadIdx.x;
     if (column >= columns) return;
     const int64 start = column_start(column, cols, inner);
     const auto slopes = slopes_of(dy, targets, weight, totals, column, cols, each, mean, choices);
@@ -341,12 +342,13 @@ cross_entropy_backward_columns(const T* __restrict__ dy, const T* __restrict__ p
 template <class T, class P>
 __global__ void __launch_bounds__(kTargetThreads)
 nll_backward(const T* __restrict__ dy, const int64* __restrict__ targets, const P* __restrict__ weight,
-             const Two<Compute<T>>* __restrict__ totals, T* __restrict__ dx, int64 columns, int64 cols,
-             int64 inner, int each, int mean, Choices choices) {
+             const Two<Compute<T>>* __restrict__ totals, T* __restrict__ dx, unsigned columns, int64 cols,
+             unsigned inner, int each, int mean, Choices choices) {
     using C = Compute<T>;
+#pragma unroll 1
     GPUGRAD_GRID_LOOP(column, columns) {
         const auto slopes = slopes_of(dy, targets, weight, totals, column, cols, each, mean, choices);
-        if (slopes.target >= 0) dx[column_start(column, cols, inner) + slopes.target * inner] = narrow<T>(-slopes.hard);
+        if (slopes.target >= 0) dx[column_start(static_cast<unsigned>(column), cols, inner) + slopes.target * inner] = narrow<T>(-slopes.hard);
     }
 }
 

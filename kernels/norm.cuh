@@ -39,7 +39,8 @@ template <class C, class P> struct Norm {
     // What all elements of the row share.
     template <int BY> __device__ __forceinline__ Own<C> of_row(int64 row) const {
         Own<C> own{C(0), C(1), C(1), 0};
-        if (BY != kByTable) read_statistics(own, row / scheme.per % scheme.period);
+        if (BY == kByColumn) read_statistics(own, row);
+        if (BY == kByRow) read_statistics(own, row / scheme.per % scheme.period);
         if (BY == kByRow) read_weight(own, row % scheme.channels);
         return own;
     }

@@ -151,9 +151,10 @@ template <class C> struct ScaledSum {
 
 // ---- Columns of (outer, n, inner): neighbours along `inner` are read by neighbouring threads -------------------------
 
-// Where a column begins; its elements lie `inner` apart. threadIdx.y walks along it, blockDim.y at a time.
-__device__ __forceinline__ int64 column_start(int64 column, int64 n, int64 inner) {
-    return column / inner * n * inner + column % inner;
+// Where a column begins; its elements lie `inner` apart. threadIdx.y walks along it, blockDim.y at a time. There are at
+// most 2^31 columns: a division of 64 bits is a call.
+__device__ __forceinline__ int64 column_start(unsigned column, int64 n, unsigned inner) {
+    return column / inner * (n - 1) * inner + column;
 }
 
 constexpr int kColumnThreads = 512;  // in a block, at most

@@ -133,10 +133,10 @@ softmax_backward_long(const T* __restrict__ dy, const T* __restrict__ y, T* __re
 
 template <class T, bool LOG>
 __global__ void __launch_bounds__(kColumnThreads)
-softmax_forward_columns(const T* __restrict__ x, T* __restrict__ out, int64 columns, int64 n, int64 inner) {
+softmax_forward_columns(const T* __restrict__ x, T* __restrict__ out, unsigned columns, int64 n, unsigned inner) {
     using C = Compute<T>;
     __shared__ C scratch[kColumnThreads];
-    const int64 column = static_cast<int64>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const unsigned column = blockIdx.x * blockDim.x + threadIdx.x;
     const int64 start = column < columns ? column_start(column, n, inner) : 0;
     const int64 mine = column < columns ? n : 0;  // columns beyond the last take part in the barriers, with no elements
     ScaledSum<C> sum;
@@ -154,10 +154,10 @@ softmax_forward_columns(const T* __restrict__ x, T* __restrict__ out, int64 colu
 
 template <class T, bool LOG>
 __global__ void __launch_bounds__(kColumnThreads) softmax_backward_columns(
-    const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, int64 columns, int64 n, int64 inner) {
+    const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, unsigned columns, int64 n, unsigned inner) {
     using C = Compute<T>;
     __shared__ C scratch[kColumnThreads];
-    const int64 column = static_cast<int64>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const unsigned column = blockIdx.x * blockDim.x + threadIdx.x;
     const int64 start = column < columns ? column_start(column, n, inner) : 0;
     const int64 mine = column < columns ? n : 0;
     C sum = 0;

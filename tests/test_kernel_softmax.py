@@ -146,9 +146,9 @@ INSTANCES = "\n".join(
         f"template __global__ void gpugrad::softmax_backward_long<{k}, {log}>"
         f"(const {k}*, const {k}*, {k}*, gpugrad::int64);\n"
         f"template __global__ void gpugrad::softmax_forward_columns<{k}, {log}>"
-        f"(const {k}*, {k}*, gpugrad::int64, gpugrad::int64, gpugrad::int64);\n"
+        f"(const {k}*, {k}*, unsigned, gpugrad::int64, unsigned);\n"
         f"template __global__ void gpugrad::softmax_backward_columns<{k}, {log}>"
-        f"(const {k}*, const {k}*, {k}*, gpugrad::int64, gpugrad::int64, gpugrad::int64);"
+        f"(const {k}*, const {k}*, {k}*, unsigned, gpugrad::int64, unsigned);"
         for k in TYPES
         for log in ("false", "true")
     ]

@@ -14,7 +14,19 @@ from ..ops.cross_entropy import _cross_entropy, _cross_entropy_grad, _nll_loss, 
 from . import bounds
 from .array import empty
 from .module import cuda_name, multiprocessors
-from .rows import LONG_THREADS, chunks, column_launch, compute, fitting, kernel, ready, row_launch, split, struct
+from .rows import (
+    LONG_THREADS,
+    MOST_COLUMNS,
+    chunks,
+    column_launch,
+    compute,
+    fitting,
+    kernel,
+    ready,
+    row_launch,
+    split,
+    struct,
+)
 
 _FILE = "cross_entropy.cu"
 _SHAPES = ((8, 8), (16, 8), (32, 32), (32, 96), (128, 48), (256, 64))  # threads a row, elements a thread
@@ -30,6 +42,7 @@ def _fits(x: Any, target: Any, weight: Any, *more: Any) -> bool:
         x.dtype in FLOATS
         and x.size > 0
         and target.dtype == np.int64
+        and target.size <= MOST_COLUMNS
         and (weight is None or weight.dtype in weights)
         and all(a.dtype is x.dtype for a in more)
     )
@@ -84,7 +97,7 @@ def _cross_entropy_kernel(
     if inner > 1:
         grid, block = column_launch(outer * inner, n)
         name = f"cross_entropy_forward_columns<{_types(x, weight)}>"
-        sizes = (np.int64(outer * inner), np.int64(n), np.int64(inner))
+        sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
     elif shape is None:
         grid, block, sizes = (outer,), (LONG_THREADS,), (np.int64(n),)
         name = f"cross_entropy_forward_long<{_types(x, weight)}>"
@@ -105,7 +118,7 @@ def _nll_loss_kernel(x: Any, target: Any, weight: Any = None, *, ignore_index: i
     outer, n, inner = split(x.shape, 1)
     blocks = _blocks(target)
     losses = _Losses(x, target, blocks, reduction)
-    sizes = (np.int64(outer * inner), np.int64(n), np.int64(inner))
+    sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
     last = (_choices(ignore_index, 0.0, n), bounds.words(), np.int32(bounds.number("nll_loss")))
     given = (x, target, weight, losses.losses, losses.parts, *sizes, *last)
     kernel(_FILE, f"nll_forward<{_types(x, weight)}>")((blocks,), (_THREADS,), given)
@@ -145,7 +158,7 @@ def _cross_entropy_grad_kernel(
     last = (np.int32(reduction == "none"), np.int32(mean), choices)
     if inner > 1:
         grid, block = column_launch(outer * inner, n)
-        sizes = (np.int64(outer * inner), np.int64(n), np.int64(inner))
+        sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
         run = kernel(_FILE, f"cross_entropy_backward_columns<{_types(p, weight)}>")
         run(grid, block, (dy, p, target, weight, totals, dx, *sizes, *last))
     else:
@@ -167,7 +180,7 @@ def _nll_loss_grad_kernel(
     totals = _totals(target, weight, n, compute(dy.dtype), choices) if mean else None
     dx = empty(shape, dy.dtype)
     dx.fill(0)
-    sizes = (np.int64(outer * inner), np.int64(n), np.int64(inner))
+    sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
     last = (np.int32(reduction == "none"), np.int32(mean), choices)
     run = kernel(_FILE, f"nll_backward<{_types(dy, weight)}>")
     run((_blocks(target),), (_THREADS,), (dy, target, weight, totals, dx, *sizes, *last))

@@ -14,6 +14,7 @@ from ..ops.rearrange import _clone
 from .module import Kernel, kernels
 
 LONG_THREADS = 512  # kLongThreads
+MOST_COLUMNS = 2**31  # that column_start takes
 _CHUNK = 8192  # elements of a long row to a block of an elementwise kernel
 
 _FLOAT32 = np.dtype(np.float32)

@@ -10,7 +10,7 @@ from ..dtypes import FLOATS
 from ..ops.softmax import _log_softmax, _softmax, log_softmax_grad, softmax_grad
 from .array import empty
 from .module import cuda_name
-from .rows import LONG_THREADS, Shape, column_launch, fitting, kernel, ready, row_launch, split
+from .rows import LONG_THREADS, MOST_COLUMNS, Shape, column_launch, fitting, kernel, ready, row_launch, split
 
 # By what one row takes: registers are few in a backward, which holds two rows, and for float64
 _FORWARD = ((8, 8), (16, 8), (32, 32), (32, 96), (64, 96), (128, 128))
@@ -22,17 +22,19 @@ _BACKWARD_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 24), (256, 24))
 def _launch(name: str, arrays: tuple[Any, ...], dim: Any, shapes: tuple[Shape, ...], log: bool) -> Any:
     """The kernel `name` over the dimension in the tuple `dim` (None: a 0-d array) of arrays of one shape and dtype."""
     x = arrays[0]
+    outer, n, inner = split(x.shape, dim[0]) if dim else (1, 1, 1)
     if x.dtype not in FLOATS or any(a.dtype is not x.dtype or a.shape != x.shape for a in arrays):
+        return NotImplemented
+    if inner > 1 and outer * inner > MOST_COLUMNS:
         return NotImplemented
     out = empty(x.shape, x.dtype)
     if not out.size:
         return out
     given = (*map(ready, arrays), out)
-    outer, n, inner = split(x.shape, dim[0]) if dim else (1, 1, 1)
     types = f"{cuda_name(x.dtype)}, {'true' if log else 'false'}"
     if inner > 1:
         grid, block = column_launch(outer * inner, n)
-        sizes = (np.int64(outer * inner), np.int64(n), np.int64(inner))
+        sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
         kernel("softmax.cu", f"{name}_columns<{types}>")(grid, block, (*given, *sizes))
         return out
     shape = fitting(shapes, n)
