@@ -82,7 +82,7 @@ class Op:
         """`names`: argument names users see, if not the body's. `promotes`: inputs brought to a common dtype (True:
         all). `to_float`: integers among them become the default dtype. `outputs`: how many. `view`: the result shares
         the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
-        if it is a leaf of formulas ("exp({0})"; {C} is the type it computes in), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
+        if it is a leaf of formulas ("exp({0})"; {C} is the type it computes in, {storage} that of the arrays), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
         do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
         `moves`: the result may be of another array type, on another device.
         `check`: sees inputs before they are promoted, or after the body failed, and raises if they are refused.

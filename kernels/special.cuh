@@ -12,6 +12,33 @@ template <class C> constexpr C kPi = C(3.14159265358979323846);
 template <class C> constexpr C kSqrtHalf = C(0.70710678118654752440);
 template <class C> constexpr C kEps = kNarrow<C> ? C(1.1920929e-7) : C(2.220446049250313e-16);
 
+// ---- the next number of a type ---------------------------------------------------------------------------------------
+
+template <class S> struct Bits {};  // of the types of 16 bits
+template <> struct Bits<__half> {
+    static __device__ __forceinline__ unsigned short of(float x) { return __half_as_ushort(narrow<__half>(x)); }
+    static __device__ __forceinline__ float from(unsigned short bits) { return widen(__ushort_as_half(bits)); }
+};
+template <> struct Bits<__nv_bfloat16> {
+    static __device__ __forceinline__ unsigned short of(float x) {
+        return __bfloat16_as_ushort(narrow<__nv_bfloat16>(x));
+    }
+    static __device__ __forceinline__ float from(unsigned short bits) { return widen(__ushort_as_bfloat16(bits)); }
+};
+
+// The number of type S next to x on the way to y.
+template <class S, class C> __device__ __forceinline__ C next_after(C x, C y) {
+    if constexpr (kIsFloat<S>) {
+        return nextafter(x, y);
+    } else {
+        if (is_nan(x) || is_nan(y)) return x + y;
+        if (x == y) return y;
+        if (x == C(0)) return Bits<S>::from(y < C(0) ? 0x8001 : 1);
+        const bool away = (y > x) == (x > C(0));
+        return Bits<S>::from(static_cast<unsigned short>(Bits<S>::of(x) + (away ? 1 : -1)));
+    }
+}
+
 // ---- logarithms with their limits, sinc ------------------------------------------------------------------------------
 
 template <class C> __device__ __forceinline__ C xlogy(C x, C y) { return x == C(0) && !is_nan(y) ? C(0) : x * log(y); }

@@ -146,6 +146,7 @@ def _operand_dtype(e: Expr, kinds: dict[int, Kind], compute: Any) -> Any:
 def print_formula(name: str, formula: Formula, kinds: Sequence[Kind], made: Sequence[Any]) -> str:
     """The struct `name` of a formula, of inputs of these kinds; `made` are the dtypes of the outputs."""
     compute = compute_dtype(kinds)
+    storage = cuda_name(next((d for d in kinds if isinstance(d, np.dtype) and d != _BOOL), compute))
     found = _kinds(formula, kinds)
 
     def type_of(kind: Kind) -> str:
@@ -165,7 +166,8 @@ def print_formula(name: str, formula: Formula, kinds: Sequence[Kind], made: Sequ
     lines.append(f"    static __device__ __forceinline__ Values<{', '.join(results)}> apply({arguments}) {{")
     for k, e in enumerate(formula.steps):
         dtype = _operand_dtype(e, found, compute)
-        text = _step(e, [operand(a, _own_dtype(e, i, dtype)) for i, a in enumerate(e.args)], cuda_name(dtype))
+        operands = [operand(a, _own_dtype(e, i, dtype)) for i, a in enumerate(e.args)]
+        text = _step(e, operands, cuda_name(dtype), storage)
         names[id(e)] = f"t{k}"
         lines.append(f"        const {type_of(found[id(e)])} t{k} = {text};")
     returned = "{}"
@@ -180,10 +182,10 @@ def _own_dtype(e: Expr, place: int, promoted: Any) -> Any:
     return _BOOL if e.op.promotes and e.op.inputs[place] not in e.op.promotes else promoted
 
 
-def _step(e: Expr, operands: list[str], computed: str) -> str:
+def _step(e: Expr, operands: list[str], computed: str, storage: str) -> str:
     assert e.op is not None and e.op.cuda is not None
     params = {name: _constant(value) for name, value in e.params.items()}
-    return e.op.cuda.format(*operands, C=computed, **params)
+    return e.op.cuda.format(*operands, C=computed, storage=storage, **params)
 
 
 def _constant(value: Any) -> str:

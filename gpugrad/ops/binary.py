@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..inplace import into
+from ..op import op
 from .arithmetic import mul
 from .compare import choose
 from .elementwise import binary, dtype_of, refusing, zero
@@ -55,7 +56,15 @@ logaddexp2.defvjp(
 copysign = binary("copysign", np.copysign, "copysign({0}, {1})", to_float=True)
 copysign.defvjp(x=lambda g, out, x: choose(x == 0, 0, g * (out / x)), y=lambda g: zero(g))
 
-nextafter = binary("nextafter", refusing("nextafter", np.nextafter, "bool", "int"), "nextafter({0}, {1})")
+# Not `binary`: in float32 there would be numbers between those of half precision.
+nextafter = op(
+    refusing("nextafter", np.nextafter, "bool", "int"),
+    name="nextafter",
+    names=("input", "other"),
+    broadcasts=True,
+    promotes=True,
+    cuda="next_after<{storage}>({0}, {1})",
+)
 gcd = binary("gcd", refusing("gcd", np.gcd, "bool", "float"), "gcd({0}, {1})")
 lcm = binary("lcm", refusing("lcm", lambda x, y: np.absolute(np.lcm(x, y)), "bool", "float"), "lcm({0}, {1})")
 

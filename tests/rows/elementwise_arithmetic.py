@@ -160,6 +160,7 @@ ROWS = [
         "nextafter",
         partial(call_by_name, "nextafter"),
         [(arr(4, values=(1.0, 1.0, 0.0, INF)), arr(4, values=(2.0, -2.0, 1.0, 0.0)))],
+        more_dtypes=("float16", "bfloat16"),
         grad=False,
     ),
     Row(
