@@ -81,7 +81,7 @@ def accumulate_grad(tensor: Tensor, g: Any, create_graph: bool) -> None:
 @op
 def _one(x: Any) -> Any:
     """The cotangent that a walk starts from."""
-    return np.ones_like(x)
+    return np.ones_like(x) if x.shape else np.array(1, x.dtype, like=x)
 
 
 def _cotangent(tensor: Tensor, g: Tensor | None, create_graph: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,14 @@ from .hooks import RemovableHandle, _Hooks, add_hook
 
 if TYPE_CHECKING:
     from .core import Tensor
+
+
+@functools.cache
+def _engine() -> Any:
+    """The module `engine`, which needs this one; an import statement in a method takes 2 us each time."""
+    from . import engine
+
+    return engine
 
 
 class CreateMethods:
@@ -391,9 +400,7 @@ class CreateMethods:
         self, gradient: Tensor | None = None, retain_graph: Any = None, create_graph: Any = False, inputs: Any = None
     ) -> None:
         """Add the gradients of this tensor to `.grad` of the leaves it was computed from; see `autograd.backward`."""
-        from .engine import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs)
+        _engine().backward(self, gradient, retain_graph, create_graph, inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(grad)` whenever the gradient of this tensor is computed; what it returns replaces it."""

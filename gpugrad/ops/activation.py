@@ -10,8 +10,8 @@ import numpy as np
 from ..dtypes import FLOATS
 from ..op import op
 from .arithmetic import abs
-from .compare import choose
-from .elementwise import INTEGRAL, binary, is_integral, not_implemented, unary, zero
+from .compare import choose, choose_numpy
+from .elementwise import INTEGRAL, binary, is_integral, not_implemented, typed_zero, unary, zero
 from .extrema import maximum, minimum
 from .special import erf
 from .unary import exp, expm1, log1p, sigmoid, tanh
@@ -58,13 +58,13 @@ def relu(x: Any) -> Any:
     """`max(input, 0)`; NaN stays NaN. RuntimeError for bool."""
     if x.dtype is _BOOL:
         raise RuntimeError("Boolean inputs not supported for relu; convert with .to(dtype) first")
-    return np.maximum(x, 0)
+    return np.maximum(x, typed_zero(x))
 
 
 @op(broadcasts=True, promotes=True, cuda="{1} <= 0 ? 0 : {0}")
 def relu_grad(dy: Any, y: Any) -> Any:
     """`dy` where `y` is positive or NaN, else 0."""
-    return choose(y <= 0, 0, dy)
+    return choose_numpy(y <= typed_zero(y), 0, dy)
 
 
 relu.defvjp(x=lambda g, out: relu_grad(g, out))

@@ -14,7 +14,7 @@ from ..dtypes import FLOATS, as_dtype, result_type_of, scalar_dtype
 from ..inplace import into
 from ..op import op
 from .cast import cast
-from .elementwise import Body, binary, dtype_of, is_integral, refusing
+from .elementwise import Body, binary, dtype_of, is_integral, refusing, typed_zero
 
 __all__ = [
     "allclose",
@@ -141,17 +141,29 @@ bitwise_not = _predicate("bitwise_not", refusing("bitwise_not", np.invert, "floa
 # ---- choice ----
 
 
-@op(name="where", names=("condition", "input", "other"), broadcasts=True, promotes=("x", "y"), cuda="{0} ? {1} : {2}")
-def choose(condition: Any, x: Any, y: Any) -> Any:
-    """`x` where `condition`, else `y`: what `where` comes down to, and what rules use."""
-    if type(condition) is np.ndarray and condition.size >= _LARGE:
-        dtype = dtype_of(x, y)
-        if dtype in FLOATS and all(_fits(a, dtype, condition.shape) for a in (x, y)):
-            return _choose_by_bits(condition, x, y, dtype)
+def choose_numpy(condition: Any, x: Any, y: Any) -> Any:
+    """`x` where `condition`, else `y`, on arrays."""
+    if type(condition) is np.ndarray:
+        if condition.size >= _LARGE:
+            dtype = dtype_of(x, y)
+            if dtype in FLOATS and all(_fits(a, dtype, condition.shape) for a in (x, y)):
+                return _choose_by_bits(condition, x, y, dtype)
+        elif type(x) is int and x == 0:
+            x = typed_zero(y)
     return np.where(condition, x, y)
 
 
-_LARGE = 8192  # elements; below it np.where is as fast
+# What `where` comes down to, and what rules use.
+choose = op(
+    choose_numpy,
+    name="where",
+    names=("condition", "input", "other"),
+    broadcasts=True,
+    promotes=("x", "y"),
+    cuda="{0} ? {1} : {2}",
+)
+
+_LARGE = 2048  # elements; below it np.where is as fast
 _BITS = {2: np.int16, 4: np.int32, 8: np.int64}
 
 

@@ -10,6 +10,7 @@ where `s` is the label smoothing. The mean divides by the sum of `m * w[t]`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
 from ..op import op
 from .cast import cast
 from .elementwise import not_implemented, zero
+from .matrix_numpy import row_maxima, row_sums
 from .reduce import narrow, sum_over
 from .softmax import log_softmax, softmax_grad
 
@@ -27,23 +29,21 @@ __all__ = ["cross_entropy", "nll_loss"]
 
 
 class _Targets:
-    """Where the targets lie in an array of scores, how much each counts, and what the losses are divided by."""
+    """Where the targets' scores lie, flattened, how much each counts, and what the losses are divided by."""
 
-    __slots__ = ("counts", "divisor", "index", "keep")
+    __slots__ = ("counts", "divisor", "keep", "places")
 
     def __init__(self, scores: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> None:
-        keep = _kept(target, scores.shape[1], ignore_index)
+        self.keep = keep = _kept(target, scores.shape[1], ignore_index)
         if keep is not None:
             target = np.where(keep, target, 0)
-        rows = np.arange(target.shape[0], like=target)
-        self.index: Any = (rows, target) if target.ndim == 1 else _grid(rows, target)
-        self.keep = keep
-        self.counts = None if weight is None else weight[target]
+        self.places = _places(target, scores.shape)
+        self.counts = counts = None if weight is None else weight[target]
         if keep is not None:
-            self.counts = keep.astype(scores.dtype) if weight is None else self.counts * keep
+            self.counts = counts = keep.astype(scores.dtype) if weight is None else counts * keep
         self.divisor = None
         if reduction == "mean":
-            self.divisor = target.size if self.counts is None else np.add.reduce(self.counts, axis=None)
+            self.divisor = target.size if counts is None else np.add.reduce(counts, axis=None)
 
     def reduce(self, losses: Any, reduction: str) -> Any:
         """`losses`, their sum, or their mean."""
@@ -57,17 +57,29 @@ class _Targets:
         return g if self.divisor is None else g / self.divisor
 
 
-def _grid(rows: Any, target: Any) -> Any:
-    """The index of each target's score in an array (N, C, *d), given those of the rows."""
-    along = [rows, *(np.arange(n, like=target) for n in target.shape[1:])]
-    grid = [a.reshape((-1,) + (1,) * (target.ndim - 1 - i)) for i, a in enumerate(along)]
-    return (grid[0], target, *grid[1:])
+def _places(target: Any, shape: tuple[int, ...]) -> Any:
+    """Where in an array of `shape` (N, C, *d), flattened, the score of each target of (N, *d) lies."""
+    if len(shape) == 2:
+        return target + _multiples(shape[0], shape[1], target)
+    inner = prod(shape[2:])
+    starts = _multiples(shape[0], shape[1] * inner, target)[:, None] + np.arange(inner, like=target)
+    return target * inner + starts.reshape(target.shape)
+
+
+def _multiples(count: int, step: int, like: Any) -> Any:
+    """0, step, 2 step, ...: so many, beside `like`."""
+    return _multiples_numpy(count, step) if type(like) is np.ndarray else np.arange(count, like=like) * step
+
+
+@lru_cache(maxsize=64)
+def _multiples_numpy(count: int, step: int) -> Any:
+    return np.arange(count) * step
 
 
 def _kept(target: Any, classes: int, ignore_index: int) -> Any:
     """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
     may_be_all = target.size and not 0 <= ignore_index < classes
-    if may_be_all and np.maximum.reduce(target.view(_UNSIGNED), axis=None) < classes:
+    if may_be_all and np.maximum.reduce(target.view(_UNSIGNED).reshape(-1)) < classes:
         return None  # found in one pass: negative numbers are large ones without their sign
     valid = (target >= 0) & (target < classes)
     keep = target != ignore_index
@@ -78,6 +90,14 @@ def _kept(target: Any, classes: int, ignore_index: int) -> Any:
 
 
 _UNSIGNED = np.dtype(np.uint64)
+
+
+def _class_sums(x: Any) -> Any:
+    return row_sums(x) if x.ndim == 2 else np.add.reduce(x, axis=1, keepdims=True)
+
+
+def _class_maxima(x: Any) -> Any:
+    return row_maxima(x) if x.ndim == 2 else np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
 
 
 def _wide(x: Any) -> Any:
@@ -99,12 +119,12 @@ def _cross_entropy(
     scores = _wide(x)
     weight = None if weight is None else _wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
-    shifted = scores - np.maximum.reduce(scores, axis=1, keepdims=True, initial=-np.inf)
+    shifted = scores - _class_maxima(scores)
     p = np.exp(shifted)
-    total = np.add.reduce(p, axis=1, keepdims=True)
+    total = _class_sums(p)
     np.divide(p, total, p)
     log_total = np.log(total)
-    losses = log_total.reshape(target.shape) - shifted[at.index]
+    losses = log_total.reshape(target.shape) - shifted.take(at.places)
     if at.counts is not None:
         losses *= at.counts
     if label_smoothing:
@@ -135,14 +155,14 @@ def _cross_entropy_grad(
     scale = scale * (1 - label_smoothing) if label_smoothing else scale
     hard = scale if at.counts is None else scale * at.counts
     if not label_smoothing:
-        grad = scores * _across_classes(hard)
+        grad = np.multiply(scores, _across_classes(hard), order="C")
     else:
         soft = at.scale(_wide(dy)) * (label_smoothing / p.shape[1])
         soft = soft if at.keep is None else soft * at.keep
         weights = np.ones_like(scores, shape=p.shape[1]) if weight is None else weight
-        grad = scores * _across_classes(hard + soft * np.add.reduce(weights))
+        grad = np.multiply(scores, _across_classes(hard + soft * np.add.reduce(weights)), order="C")
         grad -= _across_classes(soft) * _class_shaped(weights, p.ndim)
-    grad[at.index] -= hard
+    grad.reshape(-1)[at.places] -= hard
     return narrow(grad, p.dtype)
 
 
@@ -151,20 +171,21 @@ def _across_classes(x: Any) -> Any:
     return np.expand_dims(x, 1) if x.ndim else x
 
 
-def _cross_entropy_rule(g: Any, out: Any, target: Any, weight: Any, **params: Any) -> Any:
+def _cross_entropy_rule(
+    g: Any, out: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
     loss, p = g
-    grad = None if loss is None else _cross_entropy_grad(loss, out[1], target, weight, **params)
+    grad = None
+    if loss is not None:
+        params = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
+        grad = _cross_entropy_grad(loss, out[1], target, weight, **params)
     if p is None:
         return grad
     through_p = softmax_grad(p, out[1], dim=(1,))
     return through_p if grad is None else grad + through_p
 
 
-_cross_entropy.defvjp(
-    x=lambda g, out, target, weight, *, ignore_index, label_smoothing, reduction: _cross_entropy_rule(
-        g, out, target, weight, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction
-    )
-)
+_cross_entropy.defvjp(x=_cross_entropy_rule)
 
 
 def _slope_in_cotangent(g: Any, dy: Any, p: Any, target: Any, weight: Any, params: dict[str, Any]) -> Any:
@@ -196,7 +217,7 @@ _cross_entropy_grad.defvjp(
 def _nll_loss(x: Any, target: Any, weight: Any = None, *, ignore_index: int, reduction: str) -> Any:
     scores = _wide(x)
     at = _Targets(scores, target, None if weight is None else _wide(weight), ignore_index, reduction)
-    losses = -scores[at.index]
+    losses = -scores.take(at.places)
     if at.counts is not None:
         losses *= at.counts
     if at.keep is not None:
@@ -213,7 +234,7 @@ def _nll_loss_grad(
     grad = np.zeros_like(wide, shape=shape)
     at = _Targets(grad, target, None if weight is None else _wide(weight), ignore_index, reduction)
     scale = at.scale(wide)
-    grad[at.index] = -(scale if at.counts is None else scale * at.counts)
+    grad.reshape(-1)[at.places] = -(scale if at.counts is None else scale * at.counts)
     return narrow(grad, dy.dtype)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import ALL, LOW_PRECISION, as_dtype
+from ..dtypes import ALL, FLOATS, LOW_PRECISION, as_dtype
 from ..op import op
 
 Body = Callable[..., Any]
@@ -73,6 +73,16 @@ def widen(body: Body, name: str = "", refused: tuple[str, ...] = ()) -> Body:
         return body(*wide, **params).astype(dtype)
 
     return widened
+
+
+def typed_zero(x: Any) -> Any:
+    """0 to be computed with the array `x`: of its dtype where that saves NumPy the promotion of a Python number, which
+    takes it as long as the arithmetic on a small array.
+    """
+    return _ZEROS.get(x.dtype, 0) if type(x) is np.ndarray else 0
+
+
+_ZEROS = {dtype: np.zeros((), dtype) for dtype in FLOATS}
 
 
 def dtype_of(*inputs: Any) -> Any:

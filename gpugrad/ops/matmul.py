@@ -13,6 +13,7 @@ from ..inplace import into
 from ..op import op
 from .arithmetic import add, mul
 from .elementwise import not_implemented
+from .matrix_numpy import column_sums
 from .reduce import expand_to, sum_over
 from .shape import adjoint
 
@@ -45,7 +46,7 @@ def product(x: Any, y: Any) -> Any:
             raise not_implemented("mm", x.dtype)
         return np.matmul(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
     if x.ndim == 2 == y.ndim:
-        return np.dot(x, y)  # half the overhead of np.matmul for small matrices
+        return x.dot(y)  # a third of the overhead of np.matmul for small matrices
     return np.matmul(x, y)
 
 
@@ -286,8 +287,8 @@ def linear_grad_weight(dy: Any, x: Any) -> Any:
 def linear_grad_bias(dy: Any) -> Any:
     """The sum of `dy` over all dimensions but the last: (out,)."""
     if dy.dtype in LOW_PRECISION:
-        return np.add.reduce(_rows(dy).astype(np.float32), 0).astype(dy.dtype)
-    return np.add.reduce(dy if dy.ndim == 2 else _rows(dy), 0)
+        return column_sums(_rows(dy).astype(np.float32)).astype(dy.dtype)
+    return column_sums(dy if dy.ndim == 2 else _rows(dy))
 
 
 linear.defvjp(x=linear_grad_input, weight=linear_grad_weight, bias=linear_grad_bias)

@@ -60,6 +60,8 @@ def sgd_update(
     b = momentum b + (1 - dampening) g;  p -= lr b, or with Nesterov's momentum p -= lr (g + momentum b)
     """
     params, grads, *buffers = _lists(arrays, 3 if momentum else 2)
+    if not (momentum or weight_decay or maximize):
+        return workspace.descend(params, grads, lr)
 
     def formula(step: float, p: Any, g: Any, *rest: Any) -> None:
         *buffer, r, s, _ = rest

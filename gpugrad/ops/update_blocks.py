@@ -24,6 +24,7 @@ from ..op import op
 BLOCK = 2**16
 SMALL = 2**12  # elements up to which a copy costs less than the calls it saves
 SCRATCHES = 3  # scratch arrays that a formula may use
+_DESCENT: list[float] = []  # in the place of relative steps: the units are those of `descend`
 
 
 @op(outputs=0)
@@ -86,9 +87,8 @@ class Workspace:
         """
         relative = [step - steps[0] for step in steps] if steps else None
         kept = params if not states else [*params, *chain.from_iterable(states)]
-        same = relative == self._relative and len(kept) == len(self._kept) and all(map(is_, kept, self._kept))
-        if not same:
-            self._units = self._plan(params, states, relative or [0.0] * len(params))
+        if relative != self._relative or not self._keeps(kept):
+            self._units = self._plan(params, states, _together(params, relative or [0.0] * len(params)))
             self._kept, self._relative = kept, relative
         token = quiet(SILENT)
         try:
@@ -97,13 +97,37 @@ class Workspace:
         finally:
             restore(token)
 
-    def _plan(self, params: list[Any], states: Sequence[list[Any]], relative: list[float]) -> list[Any]:
+    def descend(self, params: list[Any], grads: list[Any], lr: float) -> None:
+        """`param -= lr * grad` for each: so little that gathering small arrays would take longer than it saves.
+
+        RuntimeError, with nothing written, if an array is read-only.
+        """
+        if self._relative is not _DESCENT or not self._keeps(params):
+            self._units = self._plan(params, (), [[i] for i in range(len(params))])
+            self._kept, self._relative = params, _DESCENT
+        rates = {dtype: np.array(lr, dtype) for dtype in {g.dtype for g in grads}}  # quicker than a Python number
+        token = quiet(SILENT)
+        try:
+            for unit, param, grad in zip(self._units, params, grads):
+                if unit.scratches is None:
+                    unit.run(lambda step, p, g, r, s, t: np.subtract(p, np.multiply(g, lr, s), p), 0.0, grads, self)
+                else:
+                    scratch = unit.scratches[0]
+                    np.multiply(grad, rates[grad.dtype], scratch)
+                    np.subtract(param, scratch, param)
+        finally:
+            restore(token)
+
+    def _keeps(self, arrays: list[Any]) -> bool:
+        """Whether the units were planned for these very arrays."""
+        return len(arrays) == len(self._kept) and all(map(is_, arrays, self._kept))
+
+    def _plan(self, params: list[Any], states: Sequence[list[Any]], groups: list[list[int]]) -> list[Any]:
         if not all(array.flags.writeable for array in chain(params, *states) if isinstance(array, np.ndarray)):
             raise RuntimeError(
                 "an optimizer cannot update a read-only array, such as an expanded one; clone() it first"
             )
         units: list[_Together | _Alone] = []
-        groups = _together(params, relative)
         room = max((sum(params[i].size for i in members) for members in groups if len(members) > 1), default=0)
         for members in groups:
             columns = [[column[i] for i in members] for column in (params, *states)]
