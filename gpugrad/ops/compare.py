@@ -146,7 +146,7 @@ def choose_numpy(condition: Any, x: Any, y: Any) -> Any:
     if type(condition) is np.ndarray:
         if condition.size >= _LARGE:
             dtype = dtype_of(x, y)
-            if dtype in FLOATS and all(_fits(a, dtype, condition.shape) for a in (x, y)):
+            if dtype in FLOATS and _fits(x, dtype, condition.shape) and _fits(y, dtype, condition.shape):
                 return _choose_by_bits(condition, x, y, dtype)
         elif type(x) is int and x == 0:
             x = typed_zero(y)
@@ -164,6 +164,7 @@ choose = op(
 )
 
 _LARGE = 2048  # elements; below it np.where is as fast
+_ONE = np.array(1, np.int8)
 _BITS = {2: np.int16, 4: np.int32, 8: np.int64}
 
 
@@ -175,7 +176,7 @@ def _choose_by_bits(condition: np.ndarray, x: Any, y: Any, dtype: Any) -> np.nda
     """`y ^ ((x ^ y) & mask)`: np.where takes ten times as long on a random condition, which its branches mispredict."""
     integer = _BITS[dtype.itemsize]
     if type(x) is int and x == 0 and type(y) is np.ndarray:
-        kept = np.subtract(condition.view(np.int8), 1, dtype=integer)  # all bits where y is
+        kept = np.subtract(condition.view(np.int8), _ONE).astype(integer)  # all bits where y is
         return np.bitwise_and(kept, y.view(integer), out=kept).view(dtype)
     x, y = (np.asarray(a, dtype).view(integer) for a in (x, y))
     out = np.empty(condition.shape, dtype)

@@ -79,8 +79,8 @@ def _multiples_numpy(count: int, step: int) -> Any:
 def _kept(target: Any, classes: int, ignore_index: int) -> Any:
     """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
     may_be_all = target.size and not 0 <= ignore_index < classes
-    if may_be_all and np.maximum.reduce(target.view(_UNSIGNED).reshape(-1)) < classes:
-        return None  # found in one pass: negative numbers are large ones without their sign
+    if may_be_all and not np.count_nonzero(target.view(_UNSIGNED) >= classes):
+        return None  # found in one comparison: negative numbers are large ones without their sign
     valid = (target >= 0) & (target < classes)
     keep = target != ignore_index
     bad = keep & ~valid
@@ -311,27 +311,27 @@ def cross_entropy(
     IndexError for a target that is no class; ValueError or RuntimeError for shapes that do not fit, a label smoothing
     outside [0, 1], an unknown reduction.
     """
-    reduction = _legacy(size_average, reduce, reduction)
+    if size_average is not None or reduce is not None:
+        reduction = _legacy(size_average, reduce, reduction)
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if input.ndim == 0:
+    ndim = len(input._array.shape)
+    if ndim == 0:
         raise RuntimeError("cross_entropy: the input must have a class dimension, but it is 0-d")
     if target._array.dtype in FLOATS:
         return _from_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
-    batched = input.ndim > 1
-    if not batched:
+    if ndim == 1:
         input, target = input.reshape((1, -1)), target.reshape((1,))
-    target = _check(input, target, weight)
-    loss = _cross_entropy(
+    loss, _ = _cross_entropy(
         input,
-        target,
+        _check(input, target, weight),
         None if weight is None else weight.detach(),
         ignore_index=ignore_index,
         label_smoothing=label_smoothing,
         reduction=reduction,
-    )[0]
-    return loss if batched or reduction != "none" else loss.reshape(())
+    )
+    return loss.reshape(()) if ndim == 1 and reduction == "none" else loss
 
 
 def _from_probabilities(
