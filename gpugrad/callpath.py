@@ -252,11 +252,11 @@ def _call_source(op: Op) -> str:
         lines += [
             f"    t._base = {op.names[0]}",
             f"    t._view = (op, {_dict_of_params(op)}) if state.grad else None",
-            "    t._version = v0",
+            "    t._written = v0",
             "    t._synced = v0[0]",
         ]
     else:
-        lines += ["    t._base = None", "    t._version = [0, 0]"]
+        lines += ["    t._base = None", "    t._written = [0, 0]"]
     if records:
         lines += _record(op)
     else:
@@ -279,11 +279,11 @@ def _several_outputs(op: Op, records: bool) -> list[str]:
     tensors, results = [f"t{k}" for k in range(op.outputs)], [f"r{k}" for k in range(op.outputs)]
     lines = [f"    {', '.join(results)} = result"]
     for t, r in zip(tensors, results, strict=True):
-        lines += [*_new_tensor(t, r), f"    {t}._base = {t}._node = None", f"    {t}._version = [0, 0]"]
+        lines += [*_new_tensor(t, r), f"    {t}._base = {t}._node = None", f"    {t}._written = [0, 0]"]
         lines += [f"    {t}._requires_grad = False"]
     if records:
         lines.append(f"    result = ({', '.join(results)},)")
-        lines += _record_node(op, "result", f"({', '.join(f'{t}._version' for t in tensors)},)")
+        lines += _record_node(op, "result", f"({', '.join(f'{t}._written' for t in tensors)},)")
         lines.append(f"        node.shape = ({', '.join(f'{r}.shape' for r in results)},)")
         lines.append(f"        node.dtype = ({', '.join(f'{r}.dtype' for r in results)},)")
         for k, (t, r) in enumerate(zip(tensors, results, strict=True)):
@@ -296,9 +296,9 @@ def _take(op: Op, i: int, indent: str) -> list[str]:
     """Read array, version cell and place on the tape from input `i`, a Tensor."""
     name = op.names[i]
     lines = [
-        f"{indent}if {name}._base is not None and {name}._version[0] > {name}._synced: resync({name})",
+        f"{indent}if {name}._base is not None and {name}._written[0] > {name}._synced: resync({name})",
         f"{indent}a{i} = {name}._array",
-        f"{indent}v{i} = {name}._version",
+        f"{indent}v{i} = {name}._written",
     ]
     if op.differentiates(i):
         lines.append(f"{indent}p{i} = ({name}._node or {name}) if {name}._requires_grad else None")
@@ -374,7 +374,7 @@ def _arrays_only(op: Op) -> list[str]:
 
 def _record(op: Op) -> list[str]:
     return [
-        *_record_node(op, "result", "t._version"),
+        *_record_node(op, "result", "t._written"),
         "        node.shape = result.shape",
         "        node.dtype = result.dtype",
         "        t._node = node",

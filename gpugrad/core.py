@@ -38,8 +38,8 @@ class Tensor(Methods):
         "_node",  # the Node that made it, or None
         "_requires_grad",
         "_synced",  # views only: the time up to which `_node` is right
-        "_version",  # the cell [time of last write, number of writes], shared with views
         "_view",  # views only: (op, params), how it was made from `_base`
+        "_written",  # the cell [time of last write, number of writes], shared with views
     )
 
     _array: Any
@@ -49,7 +49,7 @@ class Tensor(Methods):
     _node: Node | None
     _requires_grad: bool
     _synced: int
-    _version: list[int]
+    _written: list[int]
     _view: Any
 
     if TYPE_CHECKING:  # installed from `ops.operators` when the package is loaded
@@ -136,7 +136,7 @@ def wrap(array: Any, requires_grad: bool = False) -> Tensor:
     tensor._base = None
     tensor._grad = None
     tensor._hooks = None
-    tensor._version = [0, 0]
+    tensor._written = [0, 0]
     return tensor
 
 
@@ -169,7 +169,7 @@ def mark_written(*tensors: Tensor) -> None:
     """Note on the clock that the memory of `tensors` has just been written."""
     last_write[0] = now = tick()
     for tensor in tensors:
-        cell = tensor._version
+        cell = tensor._written
         cell[0] = now
         cell[1] += 1
 

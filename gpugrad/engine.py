@@ -24,7 +24,7 @@ from .walk import Parent, call_hook, walk
 
 def place(tensor: Tensor) -> Parent | None:
     """Where gradients of `tensor` go: its node, itself if it is a leaf, None if it wants none."""
-    if tensor._base is not None and tensor._version[0] > tensor._synced:
+    if tensor._base is not None and tensor._written[0] > tensor._synced:
         resync(tensor)
     return (tensor._node or tensor) if tensor._requires_grad else None
 

@@ -96,10 +96,10 @@ def _taken(result: Any, parent: Any, recording: bool, name: str) -> Any:
 
 def _check_saved(ctx: FunctionCtx, versions: Any) -> None:
     for tensor, version in zip(ctx._saved, versions, strict=True):
-        if tensor is not None and tensor._version[1] != version:
+        if tensor is not None and tensor._written[1] != version:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: a "
-                f"tensor saved for backward is at version {tensor._version[1]}; expected version {version} instead."
+                f"tensor saved for backward is at version {tensor._written[1]}; expected version {version} instead."
             )
 
 
@@ -155,7 +155,7 @@ def _record(cls: type[Function], ctx: _Context, args: Any, parents_of_all: Any, 
     shapes = tuple(t._array.shape for t in found)
     dtypes = tuple(t._array.dtype for t in found)
     ctx._saved = tuple(_saved_input(t, args, outs, given) for t in ctx._saved)
-    versions = tuple(t._version[1] if t is not None else 0 for t in ctx._saved)
+    versions = tuple(t._written[1] if t is not None else 0 for t in ctx._saved)
     node = Node(
         op,
         parents,
@@ -183,7 +183,7 @@ def _saved_input(tensor: Tensor | None, args: Any, outs: Any, outputs: Any) -> T
         return tensor
     if any(tensor is o for o in outputs):
         kept = wrap(tensor._array)
-        kept._version = tensor._version
+        kept._written = tensor._written
         return kept
     return tensor
 

@@ -55,7 +55,7 @@ VIEW_WRITE.defvjp(
 
 def update(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
     """`tensor.function_(*args)`: put `function(tensor, *args)` in the place of `tensor`, and return it."""
-    if tensor._base is not None and tensor._version[0] > tensor._synced:
+    if tensor._base is not None and tensor._written[0] > tensor._synced:
         resync(tensor)
     name = f"{function.__name__.rstrip('_')}_"
     check_writable(tensor, name)
@@ -124,7 +124,7 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
     steps: Any = ()
     if recorded and tensor._base is not None:
         root, steps = _lineage_for_writing(tensor, name)
-    _protect(value._node, tensor._version, since)
+    _protect(value._node, tensor._written, since)
     assign(array, value._array)
     mark_written(tensor)
     if not recorded:
@@ -212,7 +212,7 @@ def become(tensor: Tensor, function: Any, *args: Any) -> Tensor:
         tensor._array = function(tensor, *args)._array
         return tensor
     before = wrap(tensor._array)
-    for slot in ("_node", "_requires_grad", "_base", "_version", "_view", "_synced"):
+    for slot in ("_node", "_requires_grad", "_base", "_written", "_view", "_synced"):
         if hasattr(tensor, slot):
             setattr(before, slot, getattr(tensor, slot))
     after = function(before, *args)

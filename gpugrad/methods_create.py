@@ -293,7 +293,7 @@ class CreateMethods:
 
     @property
     def requires_grad(self) -> Any:
-        if self._base is not None and self._version[0] > self._synced:
+        if self._base is not None and self._written[0] > self._synced:
             _resync(self)
         return self._requires_grad
 
@@ -319,7 +319,7 @@ class CreateMethods:
 
     @property
     def grad_fn(self) -> Any:
-        if self._base is not None and self._version[0] > self._synced:
+        if self._base is not None and self._written[0] > self._synced:
             _resync(self)
         return self._node
 
@@ -379,7 +379,7 @@ class CreateMethods:
         from .core import wrap
 
         tensor = wrap(self._array)
-        tensor._version = self._version
+        tensor._written = self._written
         return tensor
 
     def detach_(self) -> Tensor:
@@ -393,8 +393,9 @@ class CreateMethods:
         return 0
 
     @property
-    def _version_count(self) -> Any:
-        return self._version[1]
+    def _version(self) -> Any:
+        """How often the memory of this tensor has been written in place, through it or through its views."""
+        return self._written[1]
 
     def backward(
         self, gradient: Tensor | None = None, retain_graph: Any = None, create_graph: Any = False, inputs: Any = None
@@ -457,7 +458,7 @@ class CreateMethods:
         fresh = wrap(self._array.copy(), self._requires_grad)
         if type(self) is not type(fresh):
             copied = new(type(self))
-            for slot in ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_version"):
+            for slot in ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_written"):
                 setattr(copied, slot, getattr(fresh, slot))
             fresh = copied
         memo[id(self)] = fresh
@@ -486,7 +487,7 @@ def rebuild(cls: Any, raw: bytes, dtype: Any, shape: Any, requires_grad: Any) ->
     if cls is type(fresh):
         return fresh
     made = new(cls)
-    for slot in ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_version"):
+    for slot in ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_written"):
         setattr(made, slot, getattr(fresh, slot))
     return made
 

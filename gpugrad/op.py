@@ -212,11 +212,11 @@ def run(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             parents.append(None)
             cells.append(None)
             continue
-        if x._base is not None and x._version[0] > x._synced:
+        if x._base is not None and x._written[0] > x._synced:
             resync(x)
         arrays.append(x._array)
         kind = type(x._array)
-        cells.append(x._version)
+        cells.append(x._written)
         parents.append((x._node or x) if x._requires_grad and op.differentiates(i) else None)
     assert kind is not None
     token = quiet(SILENT)
@@ -241,9 +241,9 @@ def _single(op: Op, args: Any, arrays: Any, parents: Any, cells: Any, params: An
     if op.view:
         base = args[0]
         tensor._base, tensor._view = base, (op, params) if state.grad else None
-        tensor._version, tensor._synced = base._version, base._version[0]
+        tensor._written, tensor._synced = base._written, base._written[0]
     if recorded:
-        attach(tensor, _node(op, arrays, parents, cells, params, out, tensor._version))
+        attach(tensor, _node(op, arrays, parents, cells, params, out, tensor._written))
     return tensor
 
 
@@ -252,7 +252,7 @@ def _several(
 ) -> tuple[Tensor, ...]:
     tensors = tuple(wrap(out) for out in outs)
     if recorded:
-        node = _node(op, arrays, parents, cells, params, outs, [t._version for t in tensors])
+        node = _node(op, arrays, parents, cells, params, outs, [t._written for t in tensors])
         for k, tensor in enumerate(tensors):
             if tensor._array.dtype in FLOATS:
                 attach(tensor, pick(node, k))

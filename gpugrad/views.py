@@ -14,7 +14,7 @@ from .modes import enable_grad
 def resync(view: Any) -> None:
     """Bring the tape place of `view` up to date with writes to the memory it shares."""
     stale = [view]  # then what it is a view of, as far as that is out of date too: no recursion, views may be deep
-    while (base := stale[-1]._base)._base is not None and base._version[0] > base._synced:
+    while (base := stale[-1]._base)._base is not None and base._written[0] > base._synced:
         stale.append(base)
     while stale:
         _resync_from_base(stale.pop())
@@ -23,13 +23,13 @@ def resync(view: Any) -> None:
 def _resync_from_base(view: Any) -> None:
     is_leaf = view._requires_grad and view._node is None
     if view._view is None or is_leaf:  # made under no_grad, or made a leaf by requires_grad_(): it stays as it is
-        view._synced = view._version[0]
+        view._synced = view._written[0]
         return
     op, params = view._view
     with enable_grad():
         fresh = op.function(view._base, **params)
     check_same_place(fresh._array, view._array)
-    view._synced = view._version[0]
+    view._synced = view._written[0]
     view._node, view._requires_grad = fresh._node, fresh._requires_grad
 
 

@@ -196,7 +196,7 @@ def _as_tensors(node: Node) -> tuple[Any, ...]:
         if parent is not None:
             t._node, t._requires_grad = parent, True
         if cell is not None:
-            t._version = cell
+            t._written = cell
         return t
 
     made: list[Any] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor, new, wrap
 
-_STATE = ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_version")
+_STATE = ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_written")
 
 
 def _become(cls: type, data: Tensor, requires_grad: bool) -> Any:

@@ -413,7 +413,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
             f"can't assign a {type(value).__name__} to a tensor of {as_dtype(x._array.dtype)}; make it a tensor"
         )
     basic, arrays = parse(key, x._array.shape)
-    if x._base is not None and x._version[0] > x._synced:
+    if x._base is not None and x._written[0] > x._synced:
         resync(x)
     if state.grad and (x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)):
         check_writable(x, "index_put_" if arrays else "copy_")
