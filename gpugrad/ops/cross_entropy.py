@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
+from ..dtypes import FLOATS, as_dtype
 from ..op import op
 from .cast import cast
 from .elementwise import not_implemented, zero
 from .matrix_numpy import row_maxima, row_sums
-from .reduce import narrow, sum_over
+from .reduce import narrow, sum_over, wide
 from .softmax import log_softmax, softmax_grad
 
 __all__ = ["cross_entropy", "nll_loss"]
@@ -100,10 +100,6 @@ def _class_maxima(x: Any) -> Any:
     return row_maxima(x) if x.ndim == 2 else np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
 
 
-def _wide(x: Any) -> Any:
-    return x.astype(np.float32) if x.dtype in LOW_PRECISION else x
-
-
 def _class_shaped(weight: Any, ndim: int) -> Any:
     return weight.reshape((-1,) + (1,) * (ndim - 2))
 
@@ -116,8 +112,8 @@ def _cross_entropy(
     x: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
     """The reduced loss and the softmax of `x`."""
-    scores = _wide(x)
-    weight = None if weight is None else _wide(weight)
+    scores = wide(x)
+    weight = None if weight is None else wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
     shifted = scores - _class_maxima(scores)
     p = np.exp(shifted)
@@ -148,16 +144,16 @@ def _cross_entropy_grad(
     dy: Any, p: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
     """The gradient of the loss: per target `dy * (A * p - a)`, where `a` weighs each class's `-log p` and sums to A."""
-    scores = _wide(p)
-    weight = None if weight is None else _wide(weight)
+    scores = wide(p)
+    weight = None if weight is None else wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
-    scale = at.scale(_wide(dy))
+    scale = at.scale(wide(dy))
     scale = scale * (1 - label_smoothing) if label_smoothing else scale
     hard = scale if at.counts is None else scale * at.counts
     if not label_smoothing:
         grad = np.multiply(scores, _across_classes(hard), order="C")
     else:
-        soft = at.scale(_wide(dy)) * (label_smoothing / p.shape[1])
+        soft = at.scale(wide(dy)) * (label_smoothing / p.shape[1])
         soft = soft if at.keep is None else soft * at.keep
         weights = np.ones_like(scores, shape=p.shape[1]) if weight is None else weight
         grad = np.multiply(scores, _across_classes(hard + soft * np.add.reduce(weights)), order="C")
@@ -215,8 +211,8 @@ _cross_entropy_grad.defvjp(
 
 @op(name="nll_loss", names=("input", "target", "weight"))
 def _nll_loss(x: Any, target: Any, weight: Any = None, *, ignore_index: int, reduction: str) -> Any:
-    scores = _wide(x)
-    at = _Targets(scores, target, None if weight is None else _wide(weight), ignore_index, reduction)
+    scores = wide(x)
+    at = _Targets(scores, target, None if weight is None else wide(weight), ignore_index, reduction)
     losses = -scores.take(at.places)
     if at.counts is not None:
         losses *= at.counts
@@ -230,10 +226,10 @@ def _nll_loss_grad(
     dy: Any, target: Any, weight: Any = None, *, shape: tuple[int, ...], ignore_index: int, reduction: str
 ) -> Any:
     """The adjoint of `_nll_loss`: minus the weighted `dy` at each target's class, zero elsewhere, in `shape`."""
-    wide = _wide(dy)
-    grad = np.zeros_like(wide, shape=shape)
-    at = _Targets(grad, target, None if weight is None else _wide(weight), ignore_index, reduction)
-    scale = at.scale(wide)
+    g = wide(dy)
+    grad = np.zeros_like(g, shape=shape)
+    at = _Targets(grad, target, None if weight is None else wide(weight), ignore_index, reduction)
+    scale = at.scale(g)
     grad.reshape(-1)[at.places] = -(scale if at.counts is None else scale * at.counts)
     return narrow(grad, dy.dtype)
 

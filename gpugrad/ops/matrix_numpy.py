@@ -16,12 +16,13 @@ import numpy as np
 
 _BLAS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 _SHORT = 64  # columns up to which maxima by columns are quicker
+_KEPT = 65536  # ones kept from call to call, at most
 _LONG = 4096  # columns from which `reduce` is kept: it adds in pairs, whose error grows with the logarithm
 
 
 def column_sums(x: Any) -> Any:
     """The sums of the columns of the matrix `x`: (n, m) to (m,)."""
-    if type(x) is np.ndarray and x.dtype in _BLAS:
+    if type(x) is np.ndarray and x.dtype in _BLAS and x.shape[1] > 1:  # a single column is added in pairs
         return _ones(x.shape[0], x.dtype).dot(x)
     return np.add.reduce(x, axis=0)
 
@@ -40,8 +41,12 @@ def row_maxima(x: Any) -> Any:
     return np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
 
 
-@lru_cache(maxsize=64)
 def _ones(count: int, dtype: Any) -> Any:
+    return _kept_ones(count, dtype) if count <= _KEPT else np.ones(count, dtype)
+
+
+@lru_cache(maxsize=64)
+def _kept_ones(count: int, dtype: Any) -> Any:
     ones = np.ones(count, dtype)
     ones.flags.writeable = False
     return ones

@@ -18,6 +18,7 @@ from ..op import op
 from .cast import cast
 from .compare import choose, isnan, logical_not
 from .dims import normalize_dim, normalize_dims
+from .matrix_numpy import column_sums
 from .numpy_names import numpy_names
 from .scan import product_of_others
 from .unary import exp
@@ -61,6 +62,8 @@ def sum_over(x: Any, *, dim: Dims, keepdim: Flag) -> Any:
     dtype = x.dtype
     if dtype in LOW_PRECISION:
         return np.add.reduce(x.astype(np.float32), axis=dim, keepdims=keepdim).astype(dtype)
+    if dim == (0,) and x.ndim == 2 and not keepdim and dtype in FLOATS:
+        return column_sums(x)
     summed_in: Any = None if dtype in FLOATS else np.int64
     return np.add.reduce(x, axis=dim, dtype=summed_in, keepdims=keepdim)
 
@@ -81,6 +84,8 @@ spread.defvjp(g=lambda g, *, dim, keepdim: sum_over(g, dim=dim, keepdim=keepdim)
 def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """`x` summed to `shape`, from which it was broadcast."""
     lead = x.ndim - len(shape)
+    if x.ndim == 2 and lead == 1 and shape[0] == x.shape[1] and x.dtype not in LOW_PRECISION:
+        return column_sums(x)
     axes = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
     return narrow(np.add.reduce(wide(x), axis=axes, keepdims=True), x.dtype).reshape(shape)
 
