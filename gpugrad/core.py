@@ -110,7 +110,7 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name for it, as in `AddBackward0`."""
-        return "".join(part.capitalize() for part in self.op.name.strip("_").split("_")) + "Backward0"
+        return backward_name(self.op.name)
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
@@ -125,6 +125,11 @@ class Node:
         if self.extra is None:
             self.extra = {}
         return self.extra.setdefault("metadata", {})
+
+
+def backward_name(op_name: str) -> str:
+    """PyTorch's name for the backward of an op: `AddBackward0` of `add`."""
+    return "".join(part.capitalize() for part in op_name.strip("_").split("_")) + "Backward0"
 
 
 def wrap(array: Any, requires_grad: bool = False) -> Tensor:

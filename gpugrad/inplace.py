@@ -77,7 +77,7 @@ def _ufunc_into(tensor: Tensor, function: Any, args: Any, params: Any) -> bool:
         return False
     token = quiet(SILENT)
     try:
-        body(array, *others, out=array)
+        function.op.impls[np.ndarray](array, *others, out=array)
     except Exception as error:
         raise explain(function.op, error, (tensor, *args), {}) from error
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .ops.names import ELSEWHERE, LATER
 
-_MODULES = "accelerator autograd backends cuda data distributions fft linalg nn optim random return_types special utils"
+_MODULES = "accelerator autograd backends cuda data distributions fft linalg nn optim profiler random return_types special utils"
 _BY_MODULE = {
     "serialization": "load save",
     "anomaly": "is_anomaly_enabled",

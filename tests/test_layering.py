@@ -29,6 +29,7 @@ LAYERS = [
     {"autograd", "backends", "cuda", "lazy_names", "legacy_types", "toplevel"},
     {"accelerator"},
     {"nn", "optim", "utils", "distributions"},
+    {"profiler"},
     {"train", "bench", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -163,6 +163,8 @@ def manual_seed_all(seed: int) -> None:
 def __getattr__(name: str) -> Any:
     if name == "kernel":  # to decorate with it takes no device
         return importlib.import_module(".user_kernel", __name__).kernel
+    if name == "nvtx":
+        return importlib.import_module(".nvtx", __name__)
     if name in _LATE:
         if not is_available():
             _cupy(name)

@@ -7,13 +7,42 @@ from typing import Any
 from . import array, backend, index_of
 
 cp = backend.cupy()
-_peak = {"allocated": 0, "reserved": 0}
+
+
+class Peak:
+    """The most bytes that arrays held, and that the pool held, while it was followed."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew from what is held now."""
+        self.allocated, self.reserved = memory_allocated(), memory_reserved()
+
+
+_followed: list[Peak] = []
+_peak: Peak | None = None  # what `max_memory_allocated` tells of
+
+
+def follow(peak: Peak) -> None:
+    """Keep `peak` up to date from here on: each allocation then looks at the pool."""
+    _followed.append(peak)
+    array.watch = _watch
+
+
+def unfollow(peak: Peak) -> None:
+    """Leave `peak` as it is from here on."""
+    _followed.remove(peak)
+    if not _followed:
+        array.watch = None
 
 
 def _watch() -> None:
-    """Called after each allocation, once peaks are followed."""
-    _peak["allocated"] = max(_peak["allocated"], memory_allocated())
-    _peak["reserved"] = max(_peak["reserved"], memory_reserved())
+    """Called after each allocation while peaks are followed."""
+    allocated, reserved = memory_allocated(), memory_reserved()
+    for peak in _followed:
+        peak.allocated = max(peak.allocated, allocated)
+        peak.reserved = max(peak.reserved, reserved)
 
 
 def memory_allocated(device: Any = None) -> int:
@@ -31,24 +60,27 @@ def max_memory_allocated(device: Any = None) -> int:
 
     Before that call it is what the pool has reserved, which is at least as much.
     """
-    if array.watch is None:
+    if _peak is None:
         return memory_reserved()
     _watch()
-    return _peak["allocated"]
+    return _peak.allocated
 
 
 def max_memory_reserved(device: Any = None) -> int:
     """The most the pool held since `reset_peak_memory_stats`; see `max_memory_allocated`."""
-    if array.watch is None:
+    if _peak is None:
         return memory_reserved()
     _watch()
-    return _peak["reserved"]
+    return _peak.reserved
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
     """Follow peaks from here on: each allocation then looks at the pool."""
-    array.watch = _watch
-    _peak["allocated"], _peak["reserved"] = memory_allocated(), memory_reserved()
+    global _peak
+    if _peak is None:
+        _peak = Peak()
+        follow(_peak)
+    _peak.start()
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
