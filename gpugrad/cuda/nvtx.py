@@ -5,7 +5,6 @@ They are written through CuPy's binding. The simulator has no timeline to write 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 from collections.abc import Iterator
@@ -23,7 +22,6 @@ _open = _Depth()
 _handles = itertools.count(1)
 
 
-@functools.cache
 def _library() -> Any:
     """CuPy's NVTX, or None on the simulator. RuntimeError without a device, or in a CuPy that was built without it."""
     if not backend.device_count():
@@ -86,7 +84,7 @@ def mark(msg: str) -> None:
 
 @contextmanager
 def range(msg: str, *args: Any, **kwargs: Any) -> Iterator[None]:  # noqa: A001
-    """`with range("step {}", i): ...`, or a decorator: a range around what runs inside."""
+    """A range around what runs inside, as in `with nvtx.range("step {}", i):`; also a decorator."""
     range_push(msg.format(*args, **kwargs))
     try:
         yield

@@ -69,8 +69,11 @@ def _device_type(recorder: Recorder) -> type | None:
     return DeviceArray
 
 
-def _with_subclasses(cls: type) -> list[type]:
-    return [cls, *(found for sub in cls.__subclasses__() for found in _with_subclasses(sub))]
+def _with_subclasses(cls: type[Any]) -> list[type[Any]]:
+    found = [cls]
+    for sub in cls.__subclasses__():
+        found += _with_subclasses(sub)
+    return found
 
 
 def _is_on(on_device: type | None, g: Any) -> bool:
@@ -101,9 +104,10 @@ def _timed_op(recorder: Recorder, op: Op, implementation: Callable[..., Any], on
         event = recorder.enter(op.name, Kind.OP, arrays, on_device)
         try:
             out = implementation(*arrays, **params)
-        finally:
+        except BaseException:
             recorder.exit(event)
-        recorder.measure(event, op, arrays, out)
+            raise
+        recorder.exit(event, op, arrays, out)
         return out
 
     return call
@@ -175,9 +179,10 @@ class _TimedPull:
         event = recorder.enter(backward_name(op.name), Kind.BACKWARD, (g,), _is_on(self._on_device, g))
         try:
             results = op.__dict__["pull"](parents, saved, params, g)
-        finally:
+        except BaseException:
             recorder.exit(event)
-        recorder.measure(event, op, (g, saved), results)
+            raise
+        recorder.exit(event, op, (g, saved), results)
         return results
 
 

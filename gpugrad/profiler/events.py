@@ -57,7 +57,9 @@ class FunctionEvent(_CudaNames):
     is_async = is_remote = is_legacy = False
     device_type = DeviceType.CPU
 
-    def __init__(self, name: str, kind: Kind, thread: int, parent: FunctionEvent | None, use_device: str | None) -> None:
+    def __init__(
+        self, name: str, kind: Kind, thread: int, parent: FunctionEvent | None, use_device: str | None
+    ) -> None:
         self.trace_name = name
         self.name = "ProfilerStep*" if name.startswith("ProfilerStep#") else name
         self.kind = kind
@@ -163,7 +165,7 @@ class FunctionEventAvg(_CudaNames):
     bytes_moved: int
     flops: int
 
-    def __init__(self, first: FunctionEvent | FunctionEventAvg) -> None:
+    def __init__(self, first: FunctionEvent) -> None:
         self.key = first.key
         self.kind = first.kind
         self.node_id = first.node_id

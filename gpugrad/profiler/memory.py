@@ -19,7 +19,7 @@ class HostMemory:
             tracemalloc.start()
         tracemalloc.reset_peak()
         self._own = 0
-        self.peak = 0
+        self.at_start, self.peak = tracemalloc.get_traced_memory()
 
     def allocated(self) -> int:
         """Bytes that are allocated."""

@@ -47,6 +47,11 @@ class Recorder:
         self.host_memory = HostMemory() if options.profile_memory else None
         self.device_memory = DeviceMemory() if options.profile_memory and options.device else None
 
+    def begin(self) -> None:
+        """What the preparations have allocated is not the program's."""
+        if self.host_memory is not None:
+            self.host_memory.disown(self.host_memory.at_start)
+
     def _stack(self) -> list[FunctionEvent]:
         try:
             return self._open.stack
@@ -74,16 +79,17 @@ class Recorder:
             event.first_mark = self.clock.mark()
         if self.device_memory is not None:
             event.device_memory_usage = -self.device_memory.allocated()
+        event.start_ns = time.perf_counter_ns() - self.begin_ns
         if self.host_memory is not None:
             event.cpu_memory_usage = -before
             self.host_memory.disown(before)
-        event.start_ns = time.perf_counter_ns() - self.begin_ns
         return event
 
-    def exit(self, event: FunctionEvent) -> None:
-        """A call is over, and with it whatever began inside and was left open."""
+    def exit(self, event: FunctionEvent, op: Any = None, inputs: Any = (), outputs: Any = ()) -> None:
+        """A call is over, and with it whatever began inside and was left open. `op` was given inputs and made outputs."""
         if self.over or event.end_ns:
             return
+        allocated = 0 if self.host_memory is None else self.host_memory.allocated()
         event.end_ns = time.perf_counter_ns() - self.begin_ns
         if event.first_mark is not None and self.clock is not None:
             event.last_mark = self.clock.mark()
@@ -93,10 +99,13 @@ class Recorder:
         stack = self._stack()
         while event in stack:
             self._pop(stack).end_ns = event.end_ns
+        if op is not None:
+            event.bytes_moved = 0 if op.view else bytes_of(inputs) + bytes_of(outputs)
+            event.flops = flops_of(op.name, inputs, outputs) if self.options.with_flops else 0
         if self.host_memory is not None:
-            event.cpu_allocated = self.host_memory.allocated()
-            event.cpu_memory_usage += event.cpu_allocated
-            self.host_memory.disown(event.cpu_allocated)
+            event.cpu_allocated = allocated
+            event.cpu_memory_usage += allocated
+            self.host_memory.disown(allocated)
 
     def _pop(self, stack: list[FunctionEvent]) -> FunctionEvent:
         if self._ranges:
@@ -117,12 +126,6 @@ class Recorder:
             event.end_ns = event.end_ns or now
         if self.clock is not None:
             self.clock.resolve(self.events)
-
-    def measure(self, event: FunctionEvent, op: Any, inputs: Any, outputs: Any) -> None:
-        """Note what a call of `op` moved and computed."""
-        event.bytes_moved = 0 if op.view else bytes_of(inputs) + bytes_of(outputs)
-        if self.options.with_flops:
-            event.flops = flops_of(op.name, inputs, outputs)
 
 
 def _python_stack() -> list[str]:

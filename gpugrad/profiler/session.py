@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import threading
 import time
@@ -149,6 +150,7 @@ class profile:
         self._recorder = Recorder(Options(device=device, with_modules=self.with_modules, **flags))
         self._doors = open_doors(self._recorder)
         recording.current = self._recorder
+        self._recorder.begin()
 
     def _uses_device(self) -> bool:
         """Whether the CUDA device's time is taken; makes it ready if so."""
@@ -157,6 +159,7 @@ class profile:
         from ..cuda import backend
 
         backend.require()
+        importlib.import_module("gpugrad.cuda.graphs")  # now, and not when memory is being counted
         return True
 
     def _finish(self, action: ProfilerAction) -> None:

@@ -82,7 +82,9 @@ def _device(events: EventList) -> str:
     return (events.use_device or "device").upper()
 
 
-def _columns(events: EventList, totals: tuple[float, ...], widths: tuple[int | None, ...], unit: str | None) -> list[Any]:
+def _columns(
+    events: EventList, totals: tuple[float, ...], widths: tuple[int | None, ...], unit: str | None
+) -> list[Any]:
     columns = [Column("Name", lambda e: e.key, widths[0]), *_time_columns("CPU", "cpu", totals[0], unit)]
     if _timed_on_device(events):
         columns += _time_columns(_device(events), "device", totals[1], unit)
@@ -125,7 +127,9 @@ def _lay_out(columns: list[Column], rows: list[Any]) -> list[str]:
     cells = [[_cut(c.cell(row), c) for c in columns] for row in rows]
     widths = [max(_WIDTH, *map(len, column)) for column in zip(headings, *cells)]
     rule = "  ".join("-" * width for width in widths)
-    lines = ["  ".join(f"{text:{c.align}{w}}" for text, c, w in zip(row, columns, widths)) for row in (headings, *cells)]
+    lines = [
+        "  ".join(f"{text:{c.align}{w}}" for text, c, w in zip(row, columns, widths)) for row in (headings, *cells)
+    ]
     return [rule, lines[0], rule, *lines[1:], rule]
 
 
