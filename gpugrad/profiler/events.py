@@ -56,12 +56,17 @@ class FunctionEvent(_CudaNames):
     node_id = -1
     is_async = is_remote = is_legacy = False
     device_type = DeviceType.CPU
+    start_ns = end_ns = 0  # since the profile began; an end of 0: it is not over
+    bytes_moved = flops = 0
+    cpu_memory_usage = device_memory_usage = 0  # allocated less freed
+    cpu_allocated = device_allocated = 0  # in all, when it ended
+    first_mark: Any = None  # the CUDA events before and after it, until the profile ends
+    last_mark: Any = None
+    device_range: Interval | None = None  # on the device, in the CPU's microseconds
+    device_index = stream = 0
 
-    def __init__(
-        self, name: str, kind: Kind, thread: int, parent: FunctionEvent | None, use_device: str | None
-    ) -> None:
+    def __init__(self, name: str, kind: Kind, thread: int, parent: FunctionEvent | None, use_device: str | None) -> None:
         self.trace_name = name
-        self.name = "ProfilerStep*" if name.startswith("ProfilerStep#") else name
         self.kind = kind
         self.thread = thread
         self.use_device = use_device
@@ -69,18 +74,10 @@ class FunctionEvent(_CudaNames):
         self.cpu_children: list[FunctionEvent] = []
         self.input_shapes: list[Any] = []
         self.stack: list[str] = []
-        self.bytes_moved = 0
-        self.flops = 0
-        self.cpu_memory_usage = 0  # allocated less freed
-        self.device_memory_usage = 0
-        self.cpu_allocated = 0  # in all, when it ended
-        self.device_allocated = 0
-        self.start_ns = self.end_ns = 0  # since the profile began; an end of 0: it is not over
-        self.device_index = 0
-        self.stream = 0
-        self.device_range: Interval | None = None  # on the device, in the CPU's microseconds
-        self.first_mark: Any = None  # the CUDA events before and after it, until the profile ends
-        self.last_mark: Any = None
+
+    @property
+    def name(self) -> str:
+        return "ProfilerStep*" if self.trace_name.startswith("ProfilerStep#") else self.trace_name
 
     @property
     def key(self) -> str:

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 from typing import Any
 
 from ..core import Tensor
-
-
-def arrays_in(values: Any) -> Iterator[Any]:
-    """The arrays in a value, or in a tuple of values."""
-    if isinstance(values, Tensor):
-        yield values._array
-    elif isinstance(values, (tuple, list)):
-        for value in values:
-            yield from arrays_in(value)
-    elif hasattr(values, "strides"):
-        yield values
 
 
 def shapes_of(values: Any) -> list[Any]:
@@ -31,13 +19,14 @@ def _shape(value: Any) -> list[Any]:
     return list(value.shape) if hasattr(value, "shape") else []
 
 
-def bytes_of(values: Any) -> int:
-    """The bytes of memory that the arrays in `values` lie in; what is broadcast counts once."""
-    return sum(_bytes(array) for array in arrays_in(values))
-
-
-def _bytes(array: Any) -> int:
-    strides = array.strides
-    if strides is None or 0 not in strides:
+def bytes_of(value: Any) -> int:
+    """The bytes of memory that a value, or the values of a tuple, lie in; what is broadcast counts once."""
+    if isinstance(value, (tuple, list)):
+        return sum([bytes_of(part) for part in value])
+    array = value._array if isinstance(value, Tensor) else value
+    strides = getattr(array, "strides", None)
+    if strides is None:
+        return 0
+    if 0 not in strides:
         return int(array.nbytes)
-    return int(array.itemsize * prod(size for size, stride in zip(array.shape, strides) if stride or not size))
+    return int(array.itemsize * prod([size for size, stride in zip(array.shape, strides) if stride or not size]))
