@@ -1,4 +1,4 @@
-"""The command line: `gpugrad train` and `gpugrad bench`."""
+"""The command line: `gpugrad train`, `gpugrad bench` and `gpugrad info`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gpugrad", description="Automatic differentiation on CPUs and NVIDIA GPUs.")
     commands = parser.add_subparsers(dest="command", required=True)
     from .bench.options import add_bench_command
+    from .info.options import add_info_command
     from .train.options import add_train_command
 
     add_train_command(commands)
     add_bench_command(commands)
+    add_info_command(commands)
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)

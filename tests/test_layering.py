@@ -30,7 +30,7 @@ LAYERS = [
     {"accelerator"},
     {"nn", "optim", "utils", "distributions"},
     {"profiler"},
-    {"train", "bench", "__main__"},
+    {"train", "bench", "info", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
