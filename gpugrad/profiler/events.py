@@ -65,7 +65,9 @@ class FunctionEvent(_CudaNames):
     device_range: Interval | None = None  # on the device, in the CPU's microseconds
     device_index = stream = 0
 
-    def __init__(self, name: str, kind: Kind, thread: int, parent: FunctionEvent | None, use_device: str | None) -> None:
+    def __init__(
+        self, name: str, kind: Kind, thread: int, parent: FunctionEvent | None, use_device: str | None
+    ) -> None:
         self.trace_name = name
         self.kind = kind
         self.thread = thread
