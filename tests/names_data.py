@@ -92,4 +92,7 @@ NAMES: dict[str, str] = {
     "utils.data": """
         DataLoader Dataset RandomSampler Subset TensorDataset random_split
     """,
+    "utils.tensorboard": """
+        SummaryWriter
+    """,
 }

@@ -241,6 +241,17 @@ def test_ranges_that_end_in_the_wrong_order_still_nest() -> None:
     assert all(e.cpu_parent is None for e in rest)
 
 
+def test_a_range_that_another_thread_ends_is_over() -> None:
+    with profile(activities=CPU) as prof, record_function("around"):
+        given = record_function("given away")
+        given.__enter__()
+        thread = threading.Thread(target=given.__exit__)
+        thread.start()
+        thread.join()
+        gpugrad.ones(1)
+    assert names(only(prof.events(), "around").cpu_children) == ["given away", "ones"]
+
+
 def test_a_range_outside_a_profile_does_nothing_and_one_that_outlives_it_ends_with_it() -> None:
     with record_function("before"):
         prof = profile(activities=CPU)

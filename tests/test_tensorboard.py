@@ -130,7 +130,7 @@ def test_figures(tmp_path: Path) -> None:
 def test_texts(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         writer.add_text("note", "a *text*", 4)
-    ((step, value),) = [found for tag, found in read(tmp_path).items() if tag.startswith("note")][0]
+    ((step, value),) = next(found for tag, found in read(tmp_path).items() if tag.startswith("note"))
     assert step == 4
     assert list(value.tensor.string_val) == [b"a *text*"]
 

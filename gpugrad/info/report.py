@@ -49,7 +49,7 @@ def cuda() -> dict[str, Any]:
 
 
 def _device(index: int) -> dict[str, Any]:
-    from ..cuda import get_device_properties  # type: ignore[attr-defined]  # made when first asked for
+    from ..cuda import get_device_properties
 
     known = get_device_properties(index)
     return {

@@ -63,6 +63,8 @@ class Recorder:
         """A call begins; `inputs` are what it is called with."""
         before = 0 if self.host_memory is None else self.host_memory.allocated()
         stack = self._stack()
+        while stack and stack[-1].end_ns:  # ended by another thread
+            self._pop(stack)
         parent = stack[-1] if stack else None
         event = FunctionEvent(name, kind, self._open.thread, parent, self.use_device)
         if self.options.record_shapes:
