@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 import tracemalloc
@@ -336,65 +335,6 @@ def test_without_a_device_its_activity_is_left_out(monkeypatch: pytest.MonkeyPat
     with prof:
         gpugrad.ones(1)
     assert "CUDA" not in prof.key_averages().table(sort_by="cuda_time_total")
-
-
-# ---- memory ----
-
-
-def big_program() -> Any:
-    x = gpugrad.ones(500_000, requires_grad=True)
-    y = (x * 2 + 1).sum()
-    y.backward()
-    return x.grad
-
-
-def test_peak_memory_is_what_tracemalloc_says() -> None:
-    big_program()  # call paths are made
-    gc.collect()
-    tracemalloc.start()
-    big_program()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    with profile(activities=CPU, profile_memory=True) as prof:
-        big_program()
-    assert prof.memory_peak["cpu"] == pytest.approx(peak, rel=0.01)
-    assert peak > 6_000_000
-    assert "Peak CPU memory: " in prof.key_averages().table()
-
-
-def test_memory_of_each_call_is_what_tracemalloc_says() -> None:
-    x = gpugrad.ones(250_000)
-    with profile(activities=CPU, profile_memory=True) as prof:
-        with record_function("kept"):
-            kept = x + 1
-        with record_function("dropped"):
-            x * 2
-        del kept
-    rows = prof.key_averages()
-    for name, bytes_kept in {"add": 10**6, "mul": 10**6, "kept": 10**6}.items():
-        assert only(rows, name).cpu_memory_usage == pytest.approx(bytes_kept, rel=0.01), name
-    assert abs(only(rows, "kept").self_cpu_memory_usage) < 10_000
-    assert abs(only(rows, "dropped").cpu_memory_usage) < 10_000
-
-
-def test_memory_does_not_count_the_profilers_own() -> None:
-    x = gpugrad.ones(2)
-    x + 1
-    with profile(activities=CPU, profile_memory=True, record_shapes=True) as prof, record_function("all"):
-        for _ in range(3000):
-            x + 1
-    assert only(prof.events(), "all").cpu_memory_usage < 20_000
-    assert prof.memory_peak["cpu"] < 50_000
-
-
-def test_tracemalloc_that_was_on_stays_on() -> None:
-    tracemalloc.start()
-    try:
-        with profile(activities=CPU, profile_memory=True):
-            gpugrad.ones(3)
-        assert tracemalloc.is_tracing()
-    finally:
-        tracemalloc.stop()
 
 
 # ---- the table ----

@@ -162,6 +162,9 @@ class _Call:
 # ---- the backward walk ----
 
 
+_backward_name = functools.cache(backward_name)
+
+
 class _TimedPull:
     """In the place of `Op.pull`, which `specialise` sets on each op."""
 
@@ -176,7 +179,7 @@ class _TimedPull:
 
     def _pull(self, op: Op, parents: Any, saved: Any, params: Any, g: Any) -> Any:
         recorder = self._recorder
-        event = recorder.enter(backward_name(op.name), Kind.BACKWARD, (g,), _is_on(self._on_device, g))
+        event = recorder.enter(_backward_name(op.name), Kind.BACKWARD, (g,), _is_on(self._on_device, g))
         try:
             results = op.__dict__["pull"](parents, saved, params, g)
         except BaseException:

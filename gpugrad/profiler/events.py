@@ -42,6 +42,7 @@ class Interval(NamedTuple):
 class _CudaNames:
     """The names that `device_` figures had before PyTorch 2.4."""
 
+    __slots__ = ()
     cuda_time = property(lambda self: self.device_time)
     cuda_time_total = property(lambda self: self.device_time_total)
     self_cuda_time_total = property(lambda self: self.self_device_time_total)
@@ -52,18 +53,19 @@ class _CudaNames:
 class FunctionEvent(_CudaNames):
     """One call of an op, of an op's rules, of a module, or one range of the user's."""
 
+    __slots__ = (
+        *("bytes_moved", "flops", "trace_name", "kind", "thread", "use_device", "input_shapes", "stack"),
+        *("cpu_parent", "cpu_children"),
+        *("start_ns", "end_ns"),  # since the profile began; an end of 0: it is not over
+        *("cpu_memory_usage", "device_memory_usage"),  # allocated less freed
+        *("cpu_allocated", "device_allocated"),  # in all, when it ended; until then, when it began
+        *("first_mark", "last_mark"),  # the CUDA events before and after it, until the profile ends
+        *("device_range", "device_index", "stream"),  # where it was on the device; times are on the CPU's clock
+    )
     count = 1
     node_id = -1
     is_async = is_remote = is_legacy = False
     device_type = DeviceType.CPU
-    start_ns = end_ns = 0  # since the profile began; an end of 0: it is not over
-    bytes_moved = flops = 0
-    cpu_memory_usage = device_memory_usage = 0  # allocated less freed
-    cpu_allocated = device_allocated = 0  # in all, when it ended
-    first_mark: Any = None  # the CUDA events before and after it, until the profile ends
-    last_mark: Any = None
-    device_range: Interval | None = None  # on the device, in the CPU's microseconds
-    device_index = stream = 0
 
     def __init__(
         self, name: str, kind: Kind, thread: int, parent: FunctionEvent | None, use_device: str | None
@@ -76,6 +78,12 @@ class FunctionEvent(_CudaNames):
         self.cpu_children: list[FunctionEvent] = []
         self.input_shapes: list[Any] = []
         self.stack: list[str] = []
+        self.start_ns = self.end_ns = self.bytes_moved = self.flops = 0
+        self.cpu_memory_usage = self.device_memory_usage = self.cpu_allocated = self.device_allocated = 0
+        self.first_mark: Any = None
+        self.last_mark: Any = None
+        self.device_range: Interval | None = None
+        self.device_index = self.stream = 0
 
     @property
     def name(self) -> str:

@@ -79,11 +79,11 @@ class Recorder:
             nvtx.range_push(name)
         if on_device and self.clock is not None:
             event.first_mark = self.clock.mark()
-        if self.device_memory is not None:
-            event.device_memory_usage = -self.device_memory.allocated()
         event.start_ns = time.perf_counter_ns() - self.begin_ns
+        if self.device_memory is not None:
+            event.device_allocated = self.device_memory.allocated()
         if self.host_memory is not None:
-            event.cpu_memory_usage = -before
+            event.cpu_allocated = before
             self.host_memory.disown(before)
         return event
 
@@ -92,40 +92,52 @@ class Recorder:
         if self.over or event.end_ns:
             return
         allocated = 0 if self.host_memory is None else self.host_memory.allocated()
-        event.end_ns = time.perf_counter_ns() - self.begin_ns
+        now = time.perf_counter_ns() - self.begin_ns
         if event.first_mark is not None and self.clock is not None:
             event.last_mark = self.clock.mark()
-        if self.device_memory is not None:
-            event.device_allocated = self.device_memory.allocated()
-            event.device_memory_usage += event.device_allocated
         stack = self._stack()
         while event in stack:
-            self._pop(stack).end_ns = event.end_ns
+            inner = self._pop(stack)
+            if inner is not event and not inner.end_ns:
+                self._end(inner, now, allocated)
+        self._end(event, now, allocated)
         if op is not None:
             event.bytes_moved = 0 if op.view else bytes_of(inputs) + bytes_of(outputs)
             event.flops = flops_of(op.name, inputs, outputs) if self.options.with_flops else 0
         if self.host_memory is not None:
-            event.cpu_allocated = allocated
-            event.cpu_memory_usage += allocated
             self.host_memory.disown(allocated)
+
+    def _end(self, event: FunctionEvent, now: int, allocated: int) -> None:
+        """`event` is over; what was allocated when it began is still noted in it."""
+        event.end_ns = now
+        if self.host_memory is not None:
+            event.cpu_memory_usage, event.cpu_allocated = allocated - event.cpu_allocated, allocated
+        if self.device_memory is not None:
+            there = self.device_memory.allocated()
+            event.device_memory_usage, event.device_allocated = there - event.device_allocated, there
 
     def _pop(self, stack: list[FunctionEvent]) -> FunctionEvent:
         if self._ranges:
             nvtx.range_pop()
         return stack.pop()
 
-    def close(self) -> None:
-        """The profile is over: calls that are still open end here, and device times are read."""
+    def end(self) -> None:
+        """The profile is over: calls that are still open end here."""
+        now = time.perf_counter_ns() - self.begin_ns
+        allocated = 0 if self.host_memory is None else self.host_memory.allocated()
         self.over = True
         stack = self._stack()
         while stack:
             self._pop(stack)
-        now = time.perf_counter_ns() - self.begin_ns
+        for event in self.events:
+            if not event.end_ns:
+                self._end(event, now, allocated)
         for memory in (self.host_memory, self.device_memory):
             if memory is not None:
                 memory.close()
-        for event in self.events:
-            event.end_ns = event.end_ns or now
+
+    def read_clock(self) -> None:
+        """Fill in times on the device, which is waited for."""
         if self.clock is not None:
             self.clock.resolve(self.events)
 

@@ -166,12 +166,15 @@ class profile:
         """Close the doors, and keep what was recorded unless it was to warm up."""
         found, self._recorder = self._recorder, None
         recording.current = None
-        self._doors.close()
         if found is None:
             return
-        found.close()
+        try:
+            found.end()
+        finally:
+            self._doors.close()
         if action not in _RECORDS:
             return
+        found.read_clock()
         memories = {"cpu": found.host_memory, "cuda": found.device_memory}
         self.memory_peak = {name: m.peak for name, m in memories.items() if m is not None}
         kept = self._events if self.acc_events and self._events is not None else []

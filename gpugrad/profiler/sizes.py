@@ -19,14 +19,20 @@ def _shape(value: Any) -> list[Any]:
     return list(value.shape) if hasattr(value, "shape") else []
 
 
-def bytes_of(value: Any) -> int:
+def bytes_of(values: Any) -> int:
     """The bytes of memory that a value, or the values of a tuple, lie in; what is broadcast counts once."""
-    if isinstance(value, (tuple, list)):
-        return sum([bytes_of(part) for part in value])
-    array = value._array if isinstance(value, Tensor) else value
-    strides = getattr(array, "strides", None)
-    if strides is None:
-        return 0
-    if 0 not in strides:
-        return int(array.nbytes)
+    total = 0
+    for value in values if isinstance(values, (tuple, list)) else (values,):
+        if isinstance(value, (tuple, list)):
+            total += bytes_of(value)
+            continue
+        array = value._array if isinstance(value, Tensor) else value
+        strides = getattr(array, "strides", None)
+        if strides is not None:
+            total += int(array.nbytes) if 0 not in strides else _bytes_of_view(array, strides)
+    return total
+
+
+def _bytes_of_view(array: Any, strides: tuple[int, ...]) -> int:
+    """Of an array along some of whose dimensions all elements are one."""
     return int(array.itemsize * prod([size for size, stride in zip(array.shape, strides) if stride or not size]))
