@@ -251,6 +251,20 @@ def test_a_range_that_another_thread_ends_is_over() -> None:
     assert names(only(prof.events(), "around").cpu_children) == ["given away", "ones"]
 
 
+def test_a_call_is_never_longer_than_the_one_around_it() -> None:
+    given, inner = record_function("given away"), record_function("inner")
+    with profile(activities=CPU) as prof:
+        given.__enter__()
+        inner.__enter__()
+        thread = threading.Thread(target=given.__exit__)
+        thread.start()
+        thread.join()
+        inner.__exit__()
+    outer, inside = prof.events()
+    assert inside.cpu_parent is outer
+    assert outer.end_ns == inside.end_ns
+
+
 def test_a_range_outside_a_profile_does_nothing_and_one_that_outlives_it_ends_with_it() -> None:
     with record_function("before"):
         prof = profile(activities=CPU)
@@ -300,7 +314,7 @@ def test_a_start_that_fails_leaves_nothing_in_place(monkeypatch: pytest.MonkeyPa
 
     with monkeypatch.context() as patch:
         patch.setattr(doors, "_timed_store", fail)
-        with pytest.raises(OSError, match="on the way"), profile(activities=CPU):
+        with pytest.raises(OSError, match="on the way"), profile(activities=CPU, profile_memory=True):
             raise AssertionError("it has begun")
     assert held() == before
 

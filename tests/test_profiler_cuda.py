@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,31 @@ def test_ops_carry_their_time_on_the_device(tmp_path: Path) -> None:
     (pid,) = {e["pid"] for e in there}
     assert {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "ts": 0, "args": {"name": f"{label} 0"}} in events
     assert bool(json.loads((tmp_path / "trace.json").read_text())["notes"]) == backend.simulated()
+
+
+def test_streams_and_threads_have_tracks_of_their_own(tmp_path: Path) -> None:
+    x = gpugrad.ones(50).to("cuda")
+    x * 2
+
+    def work() -> None:
+        for _ in range(30):
+            x * 2
+
+    with profile() as prof:
+        threads = [threading.Thread(target=work, name=name) for name in ("one", "two")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with gpugrad.cuda.stream(gpugrad.cuda.Stream()):
+            x * 3
+    prof.export_chrome_trace(str(tmp_path / "trace.json"))
+    events = read_trace(tmp_path / "trace.json")
+    there = [e for e in events if e.get("cat") == "gpu_op"]
+    assert len(there) == 61
+    named = {e["args"]["name"] for e in events if e["name"] == "thread_name" and e["pid"] == there[0]["pid"]}
+    assert len({e["tid"] for e in there}) == len(named) == 3
+    assert sum("given work by" in name for name in named) == 2
 
 
 def test_without_its_activity_the_device_is_not_timed() -> None:

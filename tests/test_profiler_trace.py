@@ -32,6 +32,7 @@ def read_trace(path: Path) -> list[Any]:
     for event in content["traceEvents"]:
         for key, kind in REQUIRED[event["ph"]].items():
             assert isinstance(event[key], kind), (key, event)
+            assert key not in ("pid", "tid") or 0 <= event[key] < 2**32, event
         if event["ph"] == "X":
             assert event["dur"] >= 0
             assert event["ts"] >= 0
@@ -47,14 +48,13 @@ def read_trace(path: Path) -> list[Any]:
 
 
 def check_nesting(track: list[Any]) -> None:
-    """Of two events on a track one is inside the other, or they do not touch."""
-    slack = 1e-3  # microseconds: sums of floats
-    open_until: list[float] = []
-    for event in sorted(track, key=lambda e: (e["ts"], -e["dur"])):
-        start, end = event["ts"], event["ts"] + event["dur"]
-        while open_until and open_until[-1] <= start + slack:
+    """Of two events on a track one is inside the other, or they do not touch: to the nanosecond, as Perfetto asks."""
+    spans = [(round(1e3 * e["ts"]), round(1e3 * e["ts"]) + round(1e3 * e["dur"])) for e in track]
+    open_until: list[int] = []
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        while open_until and open_until[-1] <= start:
             open_until.pop()
-        assert not open_until or end <= open_until[-1] + slack, event
+        assert not open_until or end <= open_until[-1]
         open_until.append(end)
 
 

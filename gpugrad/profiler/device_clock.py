@@ -62,8 +62,13 @@ class DeviceClock:
         for device in self._anchors:
             with self._cp.cuda.Device(device):
                 self._cp.cuda.runtime.deviceSynchronize()
+        latest: dict[tuple[int, int], float] = {}
         for mark in self._marks:
             self._find(mark)
+            stream = mark.device, mark.stream
+            latest[stream] = mark.at = max(
+                mark.at, latest.get(stream, 0.0)
+            )  # a stream keeps the order; rounding may not
         for event in events:
             first, last = event.first_mark, event.last_mark
             event.first_mark = event.last_mark = None

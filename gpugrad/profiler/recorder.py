@@ -132,6 +132,10 @@ class Recorder:
         for event in self.events:
             if not event.end_ns:
                 self._end(event, now, allocated)
+        for event in reversed(self.events):  # another thread may have ended a call before what it had begun
+            parent = event.cpu_parent
+            if parent is not None and parent.end_ns < event.end_ns:
+                parent.end_ns = event.end_ns
         for memory in (self.host_memory, self.device_memory):
             if memory is not None:
                 memory.close()

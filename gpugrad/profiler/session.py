@@ -183,8 +183,11 @@ class profile:
 
     def _end(self) -> None:
         """Whatever has happened, no door stays open and another profile may begin."""
-        recording.current = self._recorder = None
+        found, self._recorder = self._recorder, None
+        recording.current = None
         self._doors.close()
+        if found is not None:  # an error came in between
+            found.end()
         self._running = False
         _one_at_a_time.release()
 

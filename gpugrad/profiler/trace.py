@@ -48,27 +48,39 @@ def _names(events: EventList) -> Iterator[dict[str, Any]]:
     for thread in sorted({e.thread for e in events}):
         yield name("thread_name", pid, thread, known.get(thread, f"thread {thread}"))
     label = (events.use_device or "").upper()
-    streams = sorted({(e.device_index, e.stream) for e in events if e.device_range is not None})
-    for device in sorted({device for device, _ in streams}):
+    tracks = _device_tracks(events)
+    for device in sorted({device for device, _, _ in tracks}):
         yield name("process_name", _DEVICE_PID + device, 0, f"{label} {device}")
-    for device, stream in streams:
-        yield name("thread_name", _DEVICE_PID + device, stream, f"stream {stream}")
+    for (device, stream, thread), tid in tracks.items():
+        of_thread = f", given work by {known.get(thread, f'thread {thread}')}"
+        shared = sum(track[:2] == (device, stream) for track in tracks) > 1
+        yield name("thread_name", _DEVICE_PID + device, tid, f"stream {stream:#x}{of_thread if shared else ''}")
+
+
+def _device_tracks(events: EventList) -> dict[tuple[int, int, int], int]:
+    """(device, stream, thread) -> number: two threads may give one stream work by turns, which then does not nest."""
+    found = sorted({(e.device_index, e.stream, e.thread) for e in events if e.device_range is not None})
+    return {track: number for number, track in enumerate(found)}
 
 
 def _calls(events: EventList) -> Iterator[dict[str, Any]]:
-    pid = os.getpid()
+    pid, tracks = os.getpid(), _device_tracks(events)
     for number, event in enumerate(events):
-        start, end = event.time_range
         args: dict[str, Any] = {"External id": number}
         args |= {"Input Dims": event.input_shapes} if event.input_shapes else {}
         args |= {"Bytes moved": event.bytes_moved} if event.bytes_moved else {}
         args |= {"Call stack": ";".join(event.stack)} if event.stack else {}
         call = {"ph": "X", "cat": event.kind.value, "name": event.trace_name, "args": args}
-        yield {**call, "pid": pid, "tid": event.thread, "ts": start, "dur": end - start}
+        yield {**call, "pid": pid, "tid": event.thread, **_span(event.start_ns, event.end_ns)}
         if event.device_range is not None:
-            start, end = event.device_range
-            track = {"pid": _DEVICE_PID + event.device_index, "tid": event.stream}
-            yield {**call, "cat": "gpu_op", **track, "ts": start, "dur": end - start}
+            track = tracks[event.device_index, event.stream, event.thread]
+            span = _span(*(round(1e3 * us) for us in event.device_range))
+            yield {**call, "cat": "gpu_op", "pid": _DEVICE_PID + event.device_index, "tid": track, **span}
+
+
+def _span(start_ns: int, end_ns: int) -> dict[str, float]:
+    """Whole nanoseconds, in microseconds: Perfetto drops a call that ends one later than the call around it."""
+    return {"ts": start_ns / 1e3, "dur": (end_ns - start_ns) / 1e3}
 
 
 def _counters(events: EventList) -> Iterator[dict[str, Any]]:
