@@ -147,6 +147,24 @@ def test_a_function_of_the_users() -> None:
     assert names(only(prof.events(), "DoubleBackward").cpu_children) == ["mul"]
 
 
+def test_what_is_no_array_has_no_shape() -> None:
+    class Config:
+        shape = strides = None
+
+    class Scaled(gpugrad.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, config: Config, pair: Any) -> Any:
+            return x * pair[0]
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g, None, None
+
+    with profile(activities=CPU, record_shapes=True) as prof:
+        Scaled.apply(gpugrad.ones(2, requires_grad=True), Config(), (gpugrad.ones(2), 3))
+    assert only(prof.events(), "Scaled").input_shapes == [[2], [], [[2], []]]
+
+
 def test_modules_and_optimizers_are_ranges() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
     optimizer = optim.SGD(model.parameters(), lr=0.1)

@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from ..core import Tensor
+from ..device import ARRAY_TYPES
 
 
 def shapes_of(values: Any) -> list[Any]:
@@ -16,7 +17,7 @@ def shapes_of(values: Any) -> list[Any]:
 def _shape(value: Any) -> list[Any]:
     if isinstance(value, (tuple, list)):
         return shapes_of(value)
-    return list(value.shape) if hasattr(value, "shape") else []
+    return list(value.shape) if isinstance(value, Tensor) or type(value) in ARRAY_TYPES else []
 
 
 def bytes_of(values: Any) -> int:
@@ -27,8 +28,8 @@ def bytes_of(values: Any) -> int:
             total += bytes_of(value)
             continue
         array = value._array if isinstance(value, Tensor) else value
-        strides = getattr(array, "strides", None)
-        if strides is not None:
+        if type(array) in ARRAY_TYPES:
+            strides = array.strides
             total += int(array.nbytes) if 0 not in strides else _bytes_of_view(array, strides)
     return total
 
