@@ -61,6 +61,8 @@ class Impls(dict[type, Callable[..., Any]]):
 class Op:
     """Everything known of one op. The public face is `function`."""
 
+    __slots__ = ("__dict__", "__weakref__", "pull")  # `pull` is a slot: a profile puts its own in the slot's place
+
     def __init__(
         self,
         body: Callable[..., Any],
@@ -107,7 +109,7 @@ class Op:
         self.joint: Callable[..., Any] | None = None
         self.impls = Impls(self)
         self.saved: list[tuple[str, int, frozenset[int]]] = []  # (source, index, inputs whose rules need it)
-        self.pull: Callable[..., Any] = _no_rule
+        self.pull = _no_rule
         REGISTRY[self.name] = self
         self.function = self._make_function()
 

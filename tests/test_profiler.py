@@ -238,6 +238,7 @@ def test_a_range_as_a_decorator_may_call_itself() -> None:
     def count_down(n: int) -> int:
         return n if n == 0 else count_down(n - 1)
 
+    assert count_down.__name__ == "count_down"
     with profile(activities=CPU) as prof:
         assert count_down(3) == 0
     assert names(prof.events()) == ["countdown"] * 4
@@ -345,15 +346,19 @@ def test_profiles_do_not_nest() -> None:
     assert names(outer.events()) == ["ones"]
 
 
-def test_what_cannot_be_profiled_is_refused(torch: Any) -> None:
-    for library in (gpugrad, torch):
-        with pytest.raises(AssertionError, match="No valid profiler activities found"):
-            library.profiler.profile(activities=[])
-        fresh = library.profiler.profile(activities=[library.profiler.ProfilerActivity.CPU])
-        with pytest.raises(AssertionError, match="Profiler must be initialized before stopping"):
-            fresh.stop()
-        with pytest.raises(AssertionError, match="Profiler must be initialized before"):
-            fresh.key_averages()
+@pytest.mark.parametrize("library", ["gpugrad", "torch"])
+def test_what_cannot_be_profiled_is_refused(library: str, request: pytest.FixtureRequest) -> None:
+    p = (gpugrad if library == "gpugrad" else request.getfixturevalue("torch")).profiler
+    with pytest.raises(AssertionError, match="No valid profiler activities found"):
+        p.profile(activities=[])
+    fresh = p.profile(activities=[p.ProfilerActivity.CPU])
+    with pytest.raises(AssertionError, match="Profiler must be initialized before stopping"):
+        fresh.stop()
+    with pytest.raises(AssertionError, match="Profiler must be initialized before"):
+        fresh.key_averages()
+
+
+def test_activities_that_are_none_are_refused() -> None:
     with pytest.raises(TypeError, match=r"expected ProfilerActivity\.CPU or \.CUDA, got 'cpu'"):
         profile(activities=["cpu"])  # type: ignore[list-item]
 

@@ -24,14 +24,15 @@ def test_a_schedule_is_pytorchs(torch: Any) -> None:
         assert [ours(i).name for i in range(30)] == [theirs(i).name for i in range(30)], given
 
 
-def test_a_schedule_that_cannot_be_is_refused(torch: Any) -> None:
-    for library in (gpugrad, torch):
-        with pytest.raises(AssertionError, match=r"active=0 \(need > 0\)"):
-            library.profiler.schedule(wait=0, warmup=1, active=0)
-        with pytest.raises(AssertionError, match="Step must be non-negative"):
-            library.profiler.schedule(wait=0, warmup=1, active=1)(-1)
-        with pytest.warns(UserWarning, match="won't be using warmup"):
-            library.profiler.schedule(wait=0, warmup=0, active=1)
+@pytest.mark.parametrize("library", ["gpugrad", "torch"])
+def test_a_schedule_that_cannot_be_is_refused(library: str, request: pytest.FixtureRequest) -> None:
+    p = (gpugrad if library == "gpugrad" else request.getfixturevalue("torch")).profiler
+    with pytest.raises(AssertionError, match=r"active=0 \(need > 0\)"):
+        p.schedule(wait=0, warmup=1, active=0)
+    with pytest.raises(AssertionError, match="Step must be non-negative"):
+        p.schedule(wait=0, warmup=1, active=1)(-1)
+    with pytest.warns(UserWarning, match="won't be using warmup"):
+        p.schedule(wait=0, warmup=0, active=1)
 
 
 def steps_that_arrive(library: Any, steps: int, **given: Any) -> list[Any]:

@@ -166,22 +166,23 @@ _backward_name = functools.cache(backward_name)
 
 
 class _TimedPull:
-    """In the place of `Op.pull`, which `specialise` sets on each op."""
+    """In the place of the slot `Op.pull`, in which `specialise` puts the rules of an op."""
 
     def __init__(self, recorder: Recorder, on_device: type | None) -> None:
         self._recorder, self._on_device = recorder, on_device
+        self._slot: Any = vars(Op)["pull"]
 
     def __get__(self, op: Op | None, owner: type) -> Any:
-        return self if op is None else functools.partial(self._pull, op)
+        return self if op is None else functools.partial(self._pull, op, self._slot.__get__(op))
 
     def __set__(self, op: Op, pull: Callable[..., Any]) -> None:
-        op.__dict__["pull"] = pull
+        self._slot.__set__(op, pull)
 
-    def _pull(self, op: Op, parents: Any, saved: Any, params: Any, g: Any) -> Any:
+    def _pull(self, op: Op, pull: Callable[..., Any], parents: Any, saved: Any, params: Any, g: Any) -> Any:
         recorder = self._recorder
         event = recorder.enter(_backward_name(op.name), Kind.BACKWARD, (g,), _is_on(self._on_device, g))
         try:
-            results = op.__dict__["pull"](parents, saved, params, g)
+            results = pull(parents, saved, params, g)
         except BaseException:
             recorder.exit(event)
             raise

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from . import recorder
 from .events import Kind
 
 
-class record_function(ContextDecorator):
+class record_function:
     """`with record_function("name"): ...`, or `@record_function("name")`: an event around what runs inside.
 
     Without a profile that is on it does nothing. `args` is a string that is kept with the trace, if given.
@@ -21,9 +22,13 @@ class record_function(ContextDecorator):
         self.name, self.args = name, args
         self._entered: Any = None
 
-    def _recreate_cm(self) -> record_function:
-        """A new one for each decorated call, so that recursive and threaded calls do not share an event."""
-        return record_function(self.name, self.args)
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with record_function(self.name, self.args):  # each call has its own: calls may be recursive or threaded
+                return function(*args, **kwargs)
+
+        return wrapped
 
     def __enter__(self) -> record_function:
         on = recorder.current
