@@ -1,128 +1,252 @@
-"""One run of `gpugrad bench`: first the peers' numbers are compared in every case, then their times.
+"""One run of `gpugrad bench`: for each case and size, results are compared, then the peers are timed in turn.
 
-Each measurement is a process of its own, and the peers take turns, so that a machine that grows slower or faster
-meanwhile is so for both. Round by round the peer's time is divided by gpugrad's.
+Each peer is a process of its own. They take turns, forwards and backwards, so that a machine that grows slower or
+faster meanwhile is so for all; round by round a peer's time is divided by gpugrad's. Rounds go on until the median of
+every peer is known well enough, or there have been many.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import importlib.util
 import json
-import math
-import os
-import platform
-import subprocess
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..atomic import atomic_write
-from .cases import CASES, Case
-from .table import table
+from ..cuda import backend
+from . import ceilings, machine, table
+from .case import Case
+from .cases import choose
+from .digest import TOLERANCES, Digest, difference
+from .figures import half_width, summary
+from .peer import warm_up
+from .plan import Plan, make_plan
+from .workers import PeerError, WorkerProcess
 
-TOLERANCE = 1e-3  # relative: float32, and sums in another order, over a few steps of training
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+FORMAT = 1  # of results.json
+FEWEST, MOST = 6, 15  # rounds; 6 are the fewest that make 95% sure of a median
+CEILING_ROUNDS = 5
+WITHIN = 0.05  # of the median: how narrow its interval is to be
+CURVE_STEPS = 60
+ITEM_SIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
+
+class Workers(dict[str, WorkerProcess]):
+    """A process for each peer, made when first asked for."""
+
+    def __init__(self, dtype: str, threads: int) -> None:
+        self.dtype, self.threads = dtype, threads
+        self.exact: WorkerProcess | None = None
+
+    def __missing__(self, peer: str) -> WorkerProcess:
+        self[peer] = worker = WorkerProcess(peer, self.dtype, self.threads)
+        return worker
+
+    def reference(self, library: str) -> WorkerProcess:
+        """The process that computes in float64 what others are compared with."""
+        if self.exact is None:
+            self.exact = WorkerProcess(library, "float64", machine.cores())
+        return self.exact
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for worker in (*self.values(), *([self.exact] if self.exact else [])):
+            worker.close()
 
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure as the options say (see `options.py`), print the table, write the JSON; returns what it holds."""
+    """Measure as the options say (see `options.py`), print the table as it grows, write `results.json`; returns what it holds."""
     cases = choose(options.cases)
-    if options.json and not Path(options.json).parent.is_dir():
-        raise FileNotFoundError(f"--json {options.json}: there is no folder {Path(options.json).parent}")
-    with_peer = options.against != "none"
-    peers = {case.peer for case in cases} if with_peer else set()
-    require(peers)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # other work makes any figure doubtful
-    for case in cases:
-        check(case, with_peer, options)
-    report: dict[str, Any] = {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: importlib.metadata.version(name) for name in sorted({"gpugrad", "numpy", *peers})},
-        "threads": options.threads,
-        "load": load,
-        "cases": [run_case(case, with_peer, options) for case in cases],
-    }
-    print(table(report))
-    if options.json:
-        with atomic_write(options.json) as file:
-            file.write(json.dumps(report, indent=2).encode() + b"\n")
-    return report
-
-
-def choose(names: Sequence[str]) -> list[Case]:
-    """The cases whose names begin with one of `names`, all without any. ValueError if there is none for a name."""
-    for name in names:
-        if not any(known.startswith(name) for known in CASES):
-            raise ValueError(f"no case is called {name!r}; there are: {', '.join(CASES)}")
-    return [case for case in CASES.values() if not names or case.name.startswith(tuple(names))]
-
-
-def require(peers: Iterable[str]) -> None:
-    """RuntimeError if a peer is not installed."""
-    for peer in sorted(peers):
-        if importlib.util.find_spec(peer) is None:
-            raise RuntimeError(
-                f"{peer} is not installed for {sys.executable}, so there is nothing to compare with: "
-                f"install it (pip install {peer}), or time gpugrad alone (--against none)"
-            )
-
-
-def check(case: Case, with_peer: bool, options: argparse.Namespace) -> None:
-    """RuntimeError unless the case runs and the peers' numbers are equal."""
-    ours, *theirs = (work(case, module, 0.0, options.threads)["numbers"] for module in modules(case, with_peer))
-    for numbers in theirs:
-        compare(case, ours, numbers)
-
-
-def run_case(case: Case, with_peer: bool, options: argparse.Namespace) -> dict[str, Any]:
-    """Time one case: a row of the report."""
-    names = modules(case, with_peer)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(options.rounds):
-        print(f"{case.name}: round {number + 1} of {options.rounds}", file=sys.stderr)
-        for name in names if number % 2 == 0 else names[::-1]:
-            seconds = work(case, name, options.seconds, options.threads)["seconds"]
-            times[name].append(float(np.median(seconds)))
-    row: dict[str, Any] = {"name": case.name, "seconds": {name: quartiles(t) for name, t in times.items()}}
-    if with_peer:
-        ratios = [theirs / ours for ours, theirs in zip(times["gpugrad"], times[case.peer])]
-        row |= {"peer": case.peer, "ratio": quartiles(ratios), "target": case.target}
-    return row
-
-
-def modules(case: Case, with_peer: bool) -> tuple[str, ...]:
-    """The modules a case is measured with."""
-    return ("gpugrad", case.peer) if with_peer else ("gpugrad",)
-
-
-def work(case: Case, module: str, seconds: float, threads: int) -> dict[str, list[float]]:
-    """What a worker prints, in a process with `threads` threads; RuntimeError with its error output if it fails."""
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # imports are timed as usual: from cached bytecode
-    command = (sys.executable, "-m", "gpugrad.bench.worker", case.name, module, str(seconds))
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"case {case.name} failed with {module}:\n{done.stderr.rstrip()}")
-    return json.loads(done.stdout)
-
-
-def compare(case: Case, ours: Sequence[float], theirs: Sequence[float]) -> None:
-    """RuntimeError unless the numbers of both peers are equal."""
-    same = len(ours) == len(theirs) and all(math.isclose(a, b, rel_tol=TOLERANCE) for a, b in zip(ours, theirs))
-    if not same:
-        raise RuntimeError(
-            f"case {case.name}: gpugrad and {case.peer} do not compute the same, so their times say nothing: "
-            f"{list(ours)} and {list(theirs)}"
+    if options.sizes and len({case.unit for case in cases if case.sizes is not None}) > 1:
+        raise ValueError(
+            "--sizes are elements for ops, layers and transfer, but rows of a batch for train: give one of them"
         )
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with Workers(options.dtype, options.threads) as workers:
+        plan = make_plan(cases, options.devices, options.against, workers, backend.simulated())
+        results = _heading(options, plan)
+        run = Run(options, plan, workers, results)
+        run.measure_ceilings(cases)
+        print(table.heading(results), flush=True)
+        for case in cases:
+            run.measure(case)
+            _write(out, results)
+    results["load"].append(machine.load())
+    _write(out, results)
+    print(table.ending(results))
+    return results
 
 
-def quartiles(values: Sequence[float]) -> dict[str, Any]:
-    """Median and quartiles of the rounds, and the rounds themselves."""
-    low, middle, high = np.percentile(values, (25, 50, 75)).tolist()
-    return {"median": middle, "quartiles": [low, high], "rounds": list(values)}
+def _heading(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "simulated": plan.simulated and "cuda" in plan.peers,
+        "machine": machine.describe(),
+        "devices": {device: plan.facts["gpugrad"]["devices"][device] for device in plan.peers},
+        "versions": {library: facts["version"] for library, facts in plan.facts.items()} | {"numpy": np.__version__},
+        "threads": options.threads,
+        "dtype": options.dtype,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "load": [machine.load()],  # other work makes any figure doubtful
+        "left_out": plan.left_out,
+        "reference": plan.reference,
+        "ceilings": {},
+        "rows": [],
+        "curves": [],
+    }
+
+
+def _write(out: Path, results: dict[str, Any]) -> None:
+    with atomic_write(out / "results.json") as file:
+        file.write(json.dumps(results, indent=1).encode() + b"\n")
+
+
+class Run:
+    """The measuring itself; rows are added to `results`."""
+
+    def __init__(self, options: argparse.Namespace, plan: Plan, workers: Workers, results: dict[str, Any]) -> None:
+        self.options, self.plan, self.workers, self.results = options, plan, workers, results
+        self.progress = table.Progress()
+        cache = plan.facts["gpugrad"].get("cuda", {}).get("cache")
+        self.past = {
+            "cpu": 2 * min(results["machine"]["cache"] or machine.MOST_CACHE, machine.MOST_CACHE),
+            "cuda": 0 if plan.simulated else 2 * min(cache or machine.MOST_CACHE, machine.MOST_CACHE),
+        }
+
+    def measure_ceilings(self, cases: Sequence[Case]) -> None:
+        """Copy bandwidth and rate of a large product on each device: the best of what the peers reach."""
+        if self.results["simulated"] or not any(case.arrays or case.flops for case in cases):
+            return
+        for device in self.plan.peers:
+            found = self.results["ceilings"][device] = {}
+            for what, case, n in ceilings.probes(device, self.options.dtype):
+                self.progress.say(f"ceiling of {device}: {what}")
+                rows = self._time_all(case, n, self.plan.runners(case, {device: [n]}, n), CEILING_ROUNDS)
+                times = [(min(row["seconds"]["rounds"]), row["peer"]) for row in rows if row["status"] == "ok"]
+                if times:
+                    work = dict(zip(("bytes", "flops"), case.work(n, self._item)))[ceilings.UNITS[what]]
+                    found[what] = {"rate": work / min(times)[0], "peer": min(times)[1], "n": n}
+
+    @property
+    def _item(self) -> int:
+        return ITEM_SIZES[self.options.dtype]
+
+    def measure(self, case: Case) -> None:
+        """A case at all its sizes, on all devices, by all peers."""
+        simulated = self.plan.simulated
+        sizes = {device: case.sizes_on(device, self.options.sizes, simulated) for device in self.plan.peers}
+        for n in sorted({n for device, ns in sizes.items() if device in case.devices for n in ns}):
+            rows = self._time_all(case, n, self.plan.runners(case, sizes, n), self.options.rounds)
+            self._relate(case, n, rows)
+            self.results["rows"] += rows
+            for row in rows:
+                print(table.line(row), flush=True)
+        if case.group == "train":
+            self._curves(case, sizes)
+
+    def _time_all(self, case: Case, n: int, runners: list[tuple[str, str]], rounds: int | None) -> list[dict[str, Any]]:
+        """Check, then time: a row for each of the runners, with status ok, wrong or failed."""
+        self.progress.say(f"{case.name} {n:,}: checking")
+        begun = {peer: warm_up(peer) if case.group == "train" else 0 for _, peer in runners}  # a graph's training is ahead
+        references = {skip: self._reference(case, n, skip) for skip in sorted({*begun.values()})}
+        rows = [self._prepare(case, n, device, peer, references[begun[peer]]) for device, peer in runners]
+        live = [row for row in rows if row["status"] == "ok"]
+        for number in range(rounds or MOST):
+            self.progress.say(f"{case.name} {n:,}: round {number + 1}" + (f" of {rounds}" if rounds else ""))
+            for row in list(live if number % 2 == 0 else live[::-1]):
+                self._time_once(row, live)
+            if rounds is None and number + 1 >= FEWEST and all(half_width(summary(r["times"])) <= WITHIN for r in live):
+                break
+        for row in rows:
+            if row["status"] == "ok":
+                row["seconds"], row["host"] = summary(row.pop("times")), summary(row.pop("hosts"))
+            self.workers[row["peer"]].ask("drop", device=row["device"])
+        self.progress.clear()
+        return rows
+
+    def _reference(self, case: Case, n: int, skip: int) -> Digest | str:
+        """What results should be, from the run after `skip` others on; a string that says why there is none."""
+        if case.peer is not None and self.plan.reference == "gpugrad":
+            return "no other library to compare with"
+        try:
+            worker = self.workers.reference(self.plan.reference)
+            found: Digest = worker.ask("prepare", case=case.same_as or case.name, n=n, device="cpu", past=0, skip=skip)[
+                "digest"
+            ]
+            worker.ask("drop", device="cpu")
+        except PeerError as error:
+            return f"the reference failed: {error}"
+        return found
+
+    def _prepare(self, case: Case, n: int, device: str, peer: str, reference: Digest | str) -> dict[str, Any]:
+        row: dict[str, Any] = {"case": case.name, "group": case.group, "n": n, "unit": case.unit}
+        row |= {"device": device, "peer": peer, "simulated": self.plan.simulated and device == "cuda", "status": "ok"}
+        try:
+            answer = self.workers[peer].ask("prepare", case=case.name, n=n, device=device, past=self.past[device])
+        except PeerError as error:
+            kind, _, reason = str(error).partition(": ")
+            if kind == "NotImplementedError":
+                return row | {"status": "left out", "error": reason}
+            return row | {"status": "failed", "error": str(error)}
+        row |= {"sets": answer["sets"], "input_bytes": answer["bytes"], "times": [], "hosts": []}
+        row["past_cache"] = bool(self.past[device]) and answer["bytes"] >= self.past[device]
+        if isinstance(reference, str):
+            return row | {"unchecked": reference}
+        row["difference"] = difference(answer["digest"], reference)
+        if row["difference"] > TOLERANCES[self.options.dtype]:
+            row["status"] = "wrong"
+        return row
+
+    def _time_once(self, row: dict[str, Any], live: list[dict[str, Any]]) -> None:
+        try:
+            answer = self.workers[row["peer"]].ask("time", device=row["device"], seconds=self.options.seconds)
+        except PeerError as error:
+            row |= {"status": "failed", "error": str(error)}
+            live.remove(row)
+            return
+        row["times"].append(float(np.median(answer["times"])))
+        row["hosts"].append(float(np.median(answer["host"])))
+
+    def _relate(self, case: Case, n: int, rows: list[dict[str, Any]]) -> None:
+        """Rates, fractions of the ceilings, and times divided by gpugrad's and by those of the GPU."""
+        timed = {(row["device"], row["peer"]): row for row in rows if row["status"] == "ok"}
+        for (device, peer), row in timed.items():
+            row |= ceilings.rates(
+                *case.work(n, self._item), row["seconds"]["median"], self.results["ceilings"].get(device)
+            )
+            ours, there = timed.get((device, "gpugrad")), timed.get(("cuda", peer))
+            if ours is not None and peer != "gpugrad":
+                row["ratio"] = _ratios(row, ours)
+                if case.target is not None:
+                    row["target"] = case.target
+            if there is not None and device == "cpu":
+                there["device_ratio"] = _ratios(row, there)
+
+    def _curves(self, case: Case, sizes: dict[str, list[int]]) -> None:
+        """The losses of the same training from the same seed, on every device, by gpugrad and beside it eager PyTorch."""
+        n = min(min(ns) for ns in sizes.values())
+        for device, peer in [("cpu", "gpugrad")] * self.plan.simulated + self.plan.runners(case, sizes, n):
+            if peer not in ("gpugrad", "torch"):
+                continue
+            self.progress.say(f"{case.name}: losses of {peer} on {device}")
+            try:
+                losses = self.workers[peer].ask("curve", case=case.name, n=n, device=device, steps=CURVE_STEPS)[
+                    "losses"
+                ]
+            except PeerError:
+                continue  # its row says why
+            found = {"case": case.name, "n": n, "device": device, "peer": peer, "losses": losses}
+            self.results["curves"].append(found)
+        self.progress.clear()
+
+
+def _ratios(row: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """How many times as long the first takes as the second, round by round."""
+    return summary([a / b for a, b in zip(row["seconds"]["rounds"], other["seconds"]["rounds"])])

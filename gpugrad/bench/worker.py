@@ -1,82 +1,123 @@
-"""One measurement in a process of its own: `python -m gpugrad.bench.worker CASE PEER [SECONDS]` prints it as JSON.
+"""The process of one peer: `python -m gpugrad.bench.worker PEER DTYPE`. Requests and answers are lines of JSON.
 
-Keys: `numbers`, values that are equal for peers that do the same; `seconds`, the time of one step, several times over.
-With SECONDS 0, the default, nothing is timed.
+It holds one piece of work for each device at a time, so that the peers can take turns in being timed.
 """
 
 from __future__ import annotations
 
-import importlib
+import gc
 import json
-import math
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+import traceback
+from typing import Any, TextIO
 
-import numpy as np
+from .case import Case
+from .cases import CASES
+from .clock import in_turn, time_steps
+from .digest import digest
+from .peer import Peer, forget_numbers, make_peer
 
-from .cases import CASES, Case, Step
-
-CHECKED_STEPS = 3
-SHORTEST = 0.005  # seconds: shorter steps are timed together, for the clock and the loop to weigh little
+MOST_SETS = 64
 IMPORT = "import sys, time; began = time.perf_counter(); __import__(sys.argv[1]); print(time.perf_counter() - began)"
 
 
-def measure(case: Case, peer: str, seconds: float) -> dict[str, list[float]]:
-    """Check and time `case` with the module named `peer` for about `seconds`."""
-    if case.build is None:
-        return {"numbers": [], "seconds": _time_imports(peer, seconds)}
-    step = case.build(importlib.import_module(peer))
-    numbers = [number for _ in range(CHECKED_STEPS) for tensor in step() for number in _summary(tensor)]
-    return {"numbers": numbers, "seconds": _time_steps(step, seconds) if seconds else []}
+class Worker:
+    """Answers requests: a method for each, which takes its keys and returns what is to be said."""
 
+    def __init__(self, peer: str, dtype: str) -> None:
+        self.peer, self.dtype = peer, dtype
+        self.steps: dict[str, Any] = {}  # device -> what is timed there, and its clock
 
-def _summary(tensor: Any) -> tuple[float, float]:
-    """Two numbers that tell apart other values and another order: root mean squares, of the values and along a ramp."""
-    values = tensor.detach().numpy().astype(np.float64).ravel()
-    ramp = np.linspace(0.5, 1, values.size)
-    return math.sqrt(np.mean(values**2)), math.sqrt(np.mean((values * ramp) ** 2))
+    def facts(self) -> dict[str, Any]:
+        """Version and devices of the library."""
+        return Peer(self.peer.partition(".")[0]).facts() if self.peer != "jax.jit" else self._peer("cpu").facts()
 
+    def _peer(self, device: str) -> Peer:
+        return make_peer(self.peer, device, self.dtype)
 
-def _time_steps(step: Step, seconds: float) -> list[float]:
-    """Times of one step, for about `seconds` altogether; they begin when as much as a fifth of that has gone by."""
-    ready = time.perf_counter() + seconds / 5
-    repeats = 1
-    while (elapsed := _time(step, repeats)) < SHORTEST:
-        repeats = math.ceil(repeats * min(10, 1.2 * SHORTEST / elapsed))
-    while time.perf_counter() < ready:
-        _time(step, repeats)
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
-        times.append(_time(step, repeats) / repeats)
-    return times
+    def prepare(self, case: str, n: int, device: str, past: int, skip: int = 0) -> dict[str, Any]:
+        """Build a case, run it, after `skip` runs that nobody looks at, and say what came out.
 
+        As many sets of inputs are made as it takes to exceed `past` bytes together, so that one is no longer in the
+        cache when its turn comes again.
+        """
+        self.drop(device)
+        what = CASES[case]
+        if what.imports:
+            self.steps[device] = what
+            return {"digest": [], "sets": 1, "bytes": 0}
+        peer = self._peer(device)
+        steps = [peer.build(what, n)]
+        for _ in range(skip):
+            steps[0]()
+        found = self._results(peer, what, steps[0])
+        of_one = peer.bytes
+        while what.rotates and peer.bytes < past and len(steps) < MOST_SETS:
+            peer.begin_set()
+            steps.append(peer.build(what, n))
+            steps[-1]()
+        forget_numbers()
+        self.steps[device] = (peer.clock(what), in_turn(steps))
+        return {"digest": digest(found), "sets": len(steps), "bytes": of_one * len(steps)}
 
-def _time(step: Step, repeats: int) -> float:
-    began = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return time.perf_counter() - began
+    def _results(self, peer: Peer, case: Case, step: Any) -> list[Any]:
+        found = [peer.to_numpy(tensor) for _ in range(case.checked_steps) for tensor in step()]
+        return found if case.outcome is None else case.outcome(found)
+
+    def time(self, device: str, seconds: float) -> dict[str, Any]:
+        """Time what is prepared for about so many seconds."""
+        held = self.steps[device]
+        if isinstance(held, Case):
+            times = _time_imports(self.peer, seconds)
+            return {"times": times, "host": times}
+        clock, step = held
+        times, host = time_steps(clock, step, seconds)
+        return {"times": times, "host": host}
+
+    def curve(self, case: str, n: int, device: str, steps: int) -> dict[str, Any]:
+        """The losses of so many steps of training from the start."""
+        peer = self._peer(device)
+        step = peer.build(CASES[case], n)
+        return {"losses": [float(peer.to_numpy(step()[0])) for _ in range(steps)]}
+
+    def drop(self, device: str) -> dict[str, Any]:
+        """Forget what is prepared, and its memory."""
+        if self.steps.pop(device, None) is not None:
+            gc.collect()
+        return {}
 
 
 def _time_imports(module: str, seconds: float) -> list[float]:
     """Times of `import module`, each in a fresh process; the first fills the caches and does not count."""
     times: list[float] = []
+    environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # imports are timed as usual: from cached bytecode
     command = (sys.executable, "-c", IMPORT, module)
     end = time.perf_counter() + seconds
     while len(times) < 4 or time.perf_counter() < end:
-        times.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        times.append(float(done.stdout))
     return times[1:]
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure what the arguments say; see the module's docstring."""
-    name, peer, seconds = (*arguments, "0")[:3]
-    print(json.dumps(measure(CASES[name], peer, float(seconds))))
+def serve(worker: Worker, requests: TextIO, answers: TextIO) -> None:
+    """Answer until there are no more requests. An error is an answer too, and what was prepared is then gone."""
+    for line in requests:
+        request = json.loads(line)
+        method = request.pop("do")
+        try:
+            answer = getattr(worker, method)(**request)
+        except Exception as error:  # one case that fails hides no other
+            answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+            worker.steps.pop(request.get("device", ""), None)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    serve(Worker(*sys.argv[1:]), sys.stdin, pipe)

@@ -1,0 +1,78 @@
+"""The peers' processes, seen from the one that measures: each is asked in turn, and only one works at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class PeerError(RuntimeError):
+    """A request failed in a peer; the message is the peer's."""
+
+
+class WorkerProcess:
+    """One peer. It is started when first asked, and again after a crash."""
+
+    def __init__(self, peer: str, dtype: str, threads: int, environment: Mapping[str, str] = os.environ) -> None:
+        self.command = [sys.executable, "-W", "ignore", "-m", "gpugrad.bench.worker", peer, dtype]
+        self.environment = dict(environment) | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        if peer == "jax.jit":
+            self.environment["NPROC"] = str(threads)  # how XLA sizes its pool
+        self.process: subprocess.Popen[str] | None = None
+        self.errors = Path()  # what the process writes there is shown if it dies
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+        """The answer to a request (see `worker.py`). PeerError if it failed, or the process ended."""
+        process = self.process or self._start()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps({"do": do, **request}) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise PeerError(self._ended())
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise PeerError(answer["error"].partition("\n")[0])
+        return answer
+
+    def _start(self) -> subprocess.Popen[str]:
+        handle, name = tempfile.mkstemp(suffix=".txt")
+        self.errors = Path(name)
+        pipe = subprocess.PIPE
+        with os.fdopen(handle, "w") as errors:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdin=pipe, stdout=pipe, stderr=errors, text=True
+            )
+        return self.process
+
+    def _ended(self) -> str:
+        status = self._wait()
+        last = self.errors.read_text().strip().splitlines()[-1:]
+        self.errors.unlink()
+        return f"the process ended with status {status}" + "".join(f": {line}" for line in last)
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self._wait()
+            self.errors.unlink()
+
+    def _wait(self) -> int:
+        process, self.process = self.process, None
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        process.stdout.close()
+        return process.wait()
