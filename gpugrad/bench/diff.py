@@ -88,5 +88,7 @@ def _lines(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
         missing = [" ".join(map(str, key)) for key in rows if key not in others]
         lines += [f"timed in {name} only: {', '.join(missing)}"] * bool(missing)
     words = [verdict(*change) for change in found.values()]
-    lines.append(f"{words.count('slower')} slower, {words.count('faster')} faster, {words.count('')} the same or not known")
+    lines.append(
+        f"{words.count('slower')} slower, {words.count('faster')} faster, {words.count('')} the same or not known"
+    )
     return lines

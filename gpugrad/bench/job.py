@@ -154,7 +154,9 @@ class Run:
     def _time_all(self, case: Case, n: int, runners: list[tuple[str, str]], rounds: int | None) -> list[dict[str, Any]]:
         """Check, then time: a row for each of the runners, with status ok, wrong or failed."""
         self.progress.say(f"{case.name} {n:,}: checking")
-        begun = {peer: warm_up(peer) if case.group == "train" else 0 for _, peer in runners}  # a graph's training is ahead
+        begun = {
+            peer: warm_up(peer) if case.group == "train" else 0 for _, peer in runners
+        }  # a graph's training is ahead
         references = {skip: self._reference(case, n, skip) for skip in sorted({*begun.values()})}
         rows = [self._prepare(case, n, device, peer, references[begun[peer]]) for device, peer in runners]
         live = [row for row in rows if row["status"] == "ok"]

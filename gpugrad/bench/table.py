@@ -128,23 +128,32 @@ def notes(row: dict[str, Any]) -> list[str]:
 
 
 def ending(results: dict[str, Any]) -> str:
-    """Where the GPU overtakes, what was wrong or failed, and how busy the machine was."""
-    lines = [""]
-    for (case, peer), n in crossings(results).items():
-        where = (
-            "at no size measured" if n is None else "at every size measured" if n == 0 else f"from about {n:,.0f} on"
-        )
-        lines.append(f"{case}, {peer}: cuda is faster than cpu {where}")
-    for row in results["rows"]:
-        if row["status"] in ("wrong", "failed"):
-            lines.append(f"{row['case']} {row['n']:,} {row['peer']} on {row['device']}: {explanation(row)}")
+    """Where the GPU overtakes, what was wrong or failed, and whether the machine was busy."""
+    crossed = crossings(results).items()
+    lines = [f"{case}, {peer}: cuda is faster than cpu {where_it_overtakes(n)}" for (case, peer), n in crossed]
+    lines += [complaint(row) for row in results["rows"] if row["status"] in ("wrong", "failed")]
+    return "\n".join(["", *lines, *([text] if (text := busy(results)) else [])])
+
+
+def where_it_overtakes(n: float | None) -> str:
+    """What `crossings` found, in words."""
+    return "at no size measured" if n is None else "at every size measured" if n == 0 else f"from about {n:,.0f} on"
+
+
+def complaint(row: dict[str, Any]) -> str:
+    """What went wrong, where."""
+    return f"{row['case']} {row['n']:,}, {row['peer']} on {row['device']}: {explanation(row)}"
+
+
+def busy(results: dict[str, Any]) -> str:
+    """A warning if other work wanted the cores."""
     before, after = results["load"][0], results["load"][-1]
     cores = results["machine"]["cores"]
-    if before is not None and before > 0.5 * cores:
-        lines.append(
-            f"The machine was busy: load {before:.1f} before and {after:.1f} after on {cores} cores. Figures are doubtful."
-        )
-    return "\n".join(lines)
+    if before is None or before <= 0.5 * cores:
+        return ""
+    return (
+        f"The machine was busy: load {before:.1f} before and {after:.1f} after on {cores} cores. Figures are doubtful."
+    )
 
 
 def crossings(results: dict[str, Any]) -> dict[tuple[str, str], float | None]:
@@ -179,6 +188,12 @@ def duration(seconds: float) -> str:
     """A time in the unit that suits it."""
     scale, unit = _unit(seconds)
     return f"{seconds * scale:.3g} {unit}"
+
+
+def span(low: float, high: float) -> str:
+    """Two times in the unit that suits the larger."""
+    scale, unit = _unit(high)
+    return f"{low * scale:.3g}-{high * scale:.3g} {unit}"
 
 
 def _unit(seconds: float) -> tuple[float, str]:
