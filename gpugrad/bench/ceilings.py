@@ -9,16 +9,16 @@ from .cases import CASES
 
 UNITS = {"copy": "bytes", "matmul": "flops"}
 # Large enough for the device to be busy, small enough not to be noticed.
-_COPY = {"cpu": 2**24, "cuda": 2**28}
-_SIDE = {"cpu": 1024, "cuda": 8192}
+COPY = {"cpu": 2**23, "cuda": 2**28}
+SIDE = {"cpu": 1024, "cuda": 8192}
 _SLOW_SIDE = 256  # of half precision on a CPU, which has no BLAS for it
 
 
 def probes(device: str, dtype: str) -> list[tuple[str, Case, int]]:
     """What is measured: name, case and size."""
     slow = device == "cpu" and dtype in ("float16", "bfloat16")
-    side = _SLOW_SIDE if slow else _SIDE[device]
-    return [("copy", CASES["within-memory"], _COPY[device]), ("matmul", CASES["matmul"], side * side)]
+    side = _SLOW_SIDE if slow else SIDE[device]
+    return [("copy", CASES["within-memory"], COPY[device]), ("matmul", CASES["matmul"], side * side)]
 
 
 def rates(moved: float, done: float, seconds: float, ceiling: dict[str, Any] | None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Each case is written once, for gpugrad or PyTorch, and run for both where PyTorch sees the device; results are compared.
 A case that fails is a row that says so, and the others go on. Times are the median of several rounds, between CUDA
-events. On the simulator it runs too (`--small`), and its times mean nothing.
+events. It is one process, which compute-sanitizer can watch; `gpugrad bench` is the one to compare libraries with.
+On the simulator it runs too (`--small`), and its times mean nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .clock import between_events
 
 Work = Callable[[], Any]  # launches the work to be timed; returns a tensor of results
 
@@ -154,16 +157,8 @@ def _seconds(torch: Any, work: Work, rounds: int = 7, each: int = 10) -> float:
     """The median time of one piece of work, between events around `each` of them."""
     for _ in range(3):
         work()
-    times = []
-    for _ in range(rounds):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        for _ in range(each):
-            work()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) / 1e3 / each)
-    return max(statistics.median(times), 1e-9)
+    clock = between_events(torch)
+    return statistics.median(clock(work, each)[0] for _ in range(rounds)) / each
 
 
 def measure(case: Case, n: int, peers: Sequence[str]) -> dict[str, Any]:

@@ -84,5 +84,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from .job import bench
     from .report import write_report
 
-    write_report(bench(arguments), arguments.out)
-    return 0
+    results = bench(arguments)
+    write_report(results, arguments.out)
+    return int(any(row["status"] in ("wrong", "failed") for row in results["rows"]))

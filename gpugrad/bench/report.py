@@ -21,7 +21,7 @@ def write_report(results: dict[str, Any], folder: str | Path) -> None:
     folder = Path(folder)
     plots: dict[str, str] = {}
     try:
-        from . import plots as drawing
+        from .plots import draw, png, svg
     except ImportError:
         print(WITHOUT_PLOTS)
     else:
@@ -29,10 +29,10 @@ def write_report(results: dict[str, Any], folder: str | Path) -> None:
         pictures.mkdir(exist_ok=True)
         for old in pictures.glob("*.png"):  # of a run with other cases
             old.unlink()
-        for name, figure in drawing.draw(results).items():
-            plots[name] = drawing.svg(name, figure)
+        for name, figure in draw(results).items():
+            plots[name] = svg(name, figure)
             with atomic_write(pictures / f"{name}.png") as file:
-                file.write(drawing.png(figure))
+                file.write(png(figure))
     with atomic_write(folder / "report.html") as file:
         file.write(page(results, plots).encode())
     print(f"results.json, report.html{' and plots/' if plots else ''} are in {folder}")
@@ -76,7 +76,7 @@ def _glance(results: dict[str, Any], plots: dict[str, str]) -> Iterable[str]:
     crossed = table.crossings(results)
     if not (bad or names or crossed):
         return
-    yield '<h2>At a glance</h2><div class="cards">'
+    yield '<h2>At a glance</h2><div class="columns">'
     titles = {"speed": "Right of 1: gpugrad is faster", "roofline": "Roofline", "devices": "GPU against CPU"}
     for name in names:
         yield f'<div class="card"><h3>{titles[name.partition("-")[0]]}</h3>{plots[name]}</div>'
@@ -128,8 +128,10 @@ def _line(row: Row) -> str:
     )
     ratios = f"{row['ratio']['median']:.2f}" if "ratio" in row else ""
     if "device_ratio" in row:
-        ratios += f"<small>cpu/cuda {row['device_ratio']['median']:.2f}</small>"
-    ratios += "".join(f"<small>{escape(note)}</small>" for note in table.notes(row) if note != "simulated")
+        ratios += f"<small>cpu/cuda {row['device_ratio']['median']:.3g}</small>"
+    ratios += "".join(
+        f"<small>{escape(note)}</small>" for note in table.notes(row) if note.startswith(("target", "unchecked"))
+    )
     median = f"{table.duration(seconds['median'])}{sure}<small>{table.span(*seconds['quartiles'])}</small>"
     return f"{start}<td class=n>{median}</td><td class=n>{rate}</td><td class=n>{ratios}</td></tr>"
 
@@ -166,7 +168,8 @@ def _method(results: dict[str, Any]) -> Iterable[str]:
         "values are there.",
         "Inputs take turns, so that together they exceed the cache where 64 sets of them do; those of training stay.",
         "The ceiling is the best of the peers at a copy in memory and at a large matrix product. The fraction is the time "
-        "these would take for the bytes and operations that the case needs at least, divided by the time it took.",
+        "these would take for the bytes and operations that the case needs at least, divided by the time it took; more than "
+        "100% of a copy's bandwidth comes from a cache.",
         f"The clock's steps are {clock['step'] * 1e9:.0f} ns; what is shorter than 5 ms is repeated until it is not. "
         f"Load before and after: {', '.join('unknown' if x is None else f'{x:.1f}' for x in results['load'])}.",
     ):

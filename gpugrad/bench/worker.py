@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import time
-import traceback
 from typing import Any, TextIO
 
 from .case import Case
@@ -106,15 +105,18 @@ def _time_imports(module: str, seconds: float) -> list[float]:
 def serve(worker: Worker, requests: TextIO, answers: TextIO) -> None:
     """Answer until there are no more requests. An error is an answer too, and what was prepared is then gone."""
     for line in requests:
-        request = json.loads(line)
-        method = request.pop("do")
-        try:
-            answer = getattr(worker, method)(**request)
-        except Exception as error:  # one case that fails hides no other
-            answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-            worker.steps.pop(request.get("device", ""), None)
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(answer(worker, **json.loads(line))) + "\n")
         answers.flush()
+
+
+def answer(worker: Worker, do: str, **request: Any) -> dict[str, Any]:
+    """What the worker says to one request."""
+    try:
+        found: dict[str, Any] = getattr(worker, do)(**request)
+    except Exception as error:  # one case that fails hides no other
+        worker.steps.pop(request.get("device", ""), None)
+        return {"error": f"{type(error).__name__}: {error}"}
+    return found
 
 
 if __name__ == "__main__":
