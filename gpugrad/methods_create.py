@@ -283,11 +283,12 @@ class CreateMethods:
         return self.fill_(0)
 
     def copy_(self, src: Tensor, non_blocking: Any = False) -> Tensor:
-        """The values of `src`, broadcast and converted, are written here; gradients flow to `src`."""
+        """The values of `src`, of any device, broadcast and converted, are written here; gradients flow to `src`."""
         from .inplace import update
         from .ops.fill import copy
 
-        return update(self, copy, src)
+        elsewhere = type(getattr(src, "_array", self._array)) is not type(self._array)
+        return update(self, copy, src.to(self.device) if elsewhere else src)
 
     # ---------------------------------------------------------------------------------------------- the tape
 

@@ -59,6 +59,24 @@ def test_devices_do_not_mix_but_numbers_do(device: str) -> None:
     assert y.is_cuda and scale.grad is not None and scale.grad.item() == 3.0 and not scale.grad.is_cuda
 
 
+@pytest.mark.parametrize("pinned", [False, True])
+def test_copies_go_from_device_to_device(device: str, pinned: bool) -> None:
+    """As in PyTorch, and as a captured step gets its next batch: no other in-place op takes another device's values."""
+    host = gpugrad.zeros(2, 3)
+    host = host.pin_memory() if pinned else host
+    there = gpugrad.arange(6.0).reshape(2, 3).to(device)
+    assert host.copy_(there, non_blocking=True) is host and not host.is_cuda and host.is_pinned() == pinned
+    assert host.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    batch = gpugrad.tensor([7, 8, 9], dtype=gpugrad.int64)
+    assert there.copy_(batch) is there and there.is_cuda
+    assert there.tolist() == [[7.0, 8.0, 9.0]] * 2  # broadcast and converted
+    w = gpugrad.ones(3, requires_grad=True)
+    y = gpugrad.zeros(2, 3, device=device)
+    y.copy_(w)
+    (y * 2).sum().backward()
+    assert w.grad is not None and not w.grad.is_cuda and w.grad.tolist() == [4.0] * 3
+
+
 def test_the_host_is_reached_only_when_asked(device: str) -> None:
     x = gpugrad.ones(3, device=device)
     with pytest.raises(TypeError, match=r"can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu\(\)"):
