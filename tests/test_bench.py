@@ -210,12 +210,12 @@ def test_a_simulated_device_stands_alone_and_is_labelled(
 ) -> None:
     need("g++", "clang++")
     monkeypatch.setenv("GPUGRAD_SIMULATE", "1")
-    cases = ["add", "mlp-small", "host-to-device"]
-    found = measured(tmp_path, *cases, "--against", "gpugrad.graph,torch")
+    cases = ["gelu", "mlp-small", "host-to-device"]
+    found = measured(tmp_path, *cases, "--against", "gpugrad.graph")
     assert found["simulated"] and found["ceilings"] == {} and list(found["devices"]) == ["cuda"]
     assert all(r["simulated"] and r["device"] == "cuda" and r["status"] == "ok" for r in found["rows"])
     assert {(r["case"], r["peer"]) for r in found["rows"]} >= {(c, "gpugrad") for c in cases} | {
-        ("add", "gpugrad.graph"),
+        ("gelu", "gpugrad.graph"),
         ("mlp-small", "gpugrad.graph"),  # a captured step trains as an eager one
     }
     assert not any("device_ratio" in r or "of_ceiling" in r for r in found["rows"])
@@ -226,6 +226,25 @@ def test_a_simulated_device_stands_alone_and_is_labelled(
     assert lines[0].startswith("SIMULATED")
     assert all("simulated" in line for line in lines if " cuda " in line and "us " in line)
     assert "Simulated" in (tmp_path / "report.html").read_text()
+
+
+def test_the_cpu_is_no_simulation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GPUGRAD_SIMULATE", "1")
+    found = measured(tmp_path, "copy", "--sizes", "64", "--devices", "cpu", "--against", "none")
+    assert not found["simulated"] and [(r["device"], r["simulated"]) for r in found["rows"]] == [("cpu", False)]
+
+
+def test_kernels_are_timed_in_one_process_too(
+    device: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m gpugrad.bench.device`, which `ci/gpu` runs."""
+    from gpugrad.bench.device import main as measure_kernels
+
+    assert measure_kernels(["--small", "--out", str(tmp_path), "add", "softmax, rows of 33"]) == 0
+    found = json.loads((tmp_path / "kernels.json").read_text())
+    assert [case["case"] for case in found["cases"]] == ["add", "softmax, rows of 33"]
+    assert all(case["gpugrad"]["seconds"] > 0 for case in found["cases"])
+    assert "| add |" in capsys.readouterr().out
 
 
 def test_a_worker_that_dies_says_so_and_is_started_again() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+import timeit
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,31 +82,41 @@ class Time:
 
 
 def test_long_steps_are_timed_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    time = Time(monkeypatch, 0.25)
-    times, host = clock.time_steps(clock.on_the_cpu, time.step, 1.0)
+    clocked = Time(monkeypatch, 0.25)
+    times, host = clock.time_steps(clock.on_the_cpu, clocked.step, 1.0)
     assert times == host == [0.25] * 4
 
 
 def test_a_long_step_is_timed_at_least_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    time = Time(monkeypatch, 2.0)
-    assert clock.time_steps(clock.on_the_cpu, time.step, 0.1)[0] == [2.0]
+    clocked = Time(monkeypatch, 2.0)
+    assert clock.time_steps(clock.on_the_cpu, clocked.step, 0.1)[0] == [2.0]
 
 
 def test_short_steps_are_timed_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    time = Time(monkeypatch, 2.0**-14)
-    times, _ = clock.time_steps(clock.on_the_cpu, time.step, 0.125)
-    assert set(times) == {2.0**-14} and len(times) < time.steps / 50
+    clocked = Time(monkeypatch, 2.0**-14)
+    times, _ = clock.time_steps(clock.on_the_cpu, clocked.step, 0.125)
+    assert set(times) == {2.0**-14} and len(times) < clocked.steps / 50
+
+
+def test_times_are_those_of_timeit() -> None:
+    """By the real clock, of a step that waits, so that a busy machine changes neither."""
+
+    def step() -> None:
+        time.sleep(0.01)
+
+    times, _ = clock.time_steps(clock.on_the_cpu, step, 0.2)
+    assert np.median(times) == pytest.approx(np.median(timeit.repeat(step, number=1, repeat=15)), rel=0.1)
 
 
 def test_waiting_for_each_step_or_for_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    time = Time(monkeypatch, 0.0)
+    clocked = Time(monkeypatch, 0.0)
 
     def wait(results: object) -> None:
         assert results == ()
-        time.now += 1.0
+        clocked.now += 1.0
 
-    assert clock.until_done(wait)(time.step, 3) == (4.0, 4.0)
-    assert clock.until_done(wait, each=False)(time.step, 3) == (1.0, 1.0)
+    assert clock.until_done(wait)(clocked.step, 3) == (4.0, 4.0)
+    assert clock.until_done(wait, each=False)(clocked.step, 3) == (1.0, 1.0)
 
 
 def test_events_leave_out_what_the_host_waits() -> None:

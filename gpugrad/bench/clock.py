@@ -72,9 +72,11 @@ def in_turn(steps: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
 def time_steps(clock: Clock, step: Callable[[], Any], seconds: float) -> tuple[list[float], list[float]]:
     """Times of one step by the clock, and as the host saw them, for about `seconds` altogether.
 
-    They begin when as much as a fifth of that has gone by in warming up.
+    They begin when as much as a fifth of that has gone by in warming up. The first step does not count at all: others
+    had the caches meanwhile.
     """
     ready = time.perf_counter() + seconds / 5
+    clock(step, 1)
     repeats = 1
     while (elapsed := clock(step, repeats)[1]) < SHORTEST:
         repeats = math.ceil(repeats * min(10, 1.2 * SHORTEST / elapsed))

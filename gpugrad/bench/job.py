@@ -86,7 +86,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
 def _heading(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "simulated": plan.simulated and "cuda" in plan.peers,
+        "simulated": plan.simulated,
         "machine": machine.describe(),
         "devices": {device: plan.facts["gpugrad"]["devices"][device] for device in plan.peers},
         "versions": {library: facts["version"] for library, facts in plan.facts.items()} | {"numpy": np.__version__},
@@ -191,7 +191,7 @@ class Run:
 
     def _prepare(self, case: Case, n: int, device: str, peer: str, reference: Digest | str) -> dict[str, Any]:
         row: dict[str, Any] = {"case": case.name, "group": case.group, "n": n, "unit": case.unit}
-        row |= {"device": device, "peer": peer, "simulated": self.plan.simulated and device == "cuda", "status": "ok"}
+        row |= {"device": device, "peer": peer, "simulated": self.plan.simulated, "status": "ok"}
         try:
             answer = self.workers[peer].ask("prepare", case=case.name, n=n, device=device, past=self.past[device])
         except PeerError as error:

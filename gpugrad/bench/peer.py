@@ -53,6 +53,10 @@ class Peer:
         self.module = importlib.import_module(self.library)
         self.torch = self.module
         self.dtype = getattr(self.module, dtype, None)
+        if self.library == "torch":
+            self.module.backends.cudnn.allow_tf32 = False  # float32 is float32, for every peer
+        if self.variant == "compile":
+            self.module.compiler.reset()  # it gives up on code that it has compiled for many shapes
         self.bytes = self._drawn = 0
         self._kept: list[Any] = []
         self._asked = 0
@@ -155,8 +159,6 @@ class Peer:
                 "processors": properties.multi_processor_count,
                 "cache": properties.L2_cache_size,
             }
-        if self.library == "torch" and "cuda" in found:
-            self.module.backends.cudnn.allow_tf32 = False  # float32 is float32, for every peer
         return found
 
 

@@ -15,11 +15,13 @@ DEVICES = ("cpu", "cuda")
 
 @dataclass
 class Plan:
-    """Devices, the peers on each, the libraries' facts (see `Peer.facts`), and what is left out."""
+    """Devices, the peers on each, the libraries' facts (see `Peer.facts`), whether it is the simulator that is measured,
+    and what is left out.
+    """
 
     peers: dict[str, list[str]]  # device -> peers
     facts: dict[str, dict[str, Any]]  # library -> facts
-    simulated: bool
+    simulated: bool = False
     left_out: list[str] = field(default_factory=list)
 
     def runners(self, case: Case, sizes: Mapping[str, Sequence[int]], n: int) -> list[tuple[str, str]]:
@@ -55,7 +57,7 @@ def make_plan(
 
     Figures of a simulated device never stand beside real ones: with the simulator nothing else is measured.
     """
-    plan = Plan({}, {}, simulated)
+    plan = Plan({}, {})
     plan.facts["gpugrad"] = workers["gpugrad"].ask("facts")
     asked = list(devices or DEVICES)
     wanted = [device for device in asked if _is_there(plan, device)]
@@ -65,6 +67,7 @@ def make_plan(
                 "cpu: figures of a simulated device do not stand beside real ones (GPUGRAD_SIMULATE is set)"
             )
         wanted = ["cuda"]
+    plan.simulated = simulated and "cuda" in wanted
     if not wanted:
         raise RuntimeError("nothing to measure on: " + "; ".join(plan.left_out))
     peers = [ALIASES.get(peer, peer) for peer in against]

@@ -164,8 +164,8 @@ def _method(results: dict[str, Any]) -> Iterable[str]:
         "Each peer is a process of its own; they take turns. Its time is divided by gpugrad's round by round. Small print "
         "under a median: its quartiles.",
         "On the CPU time is perf_counter's. On a GPU it is the time between two CUDA events around work submitted in one "
-        "go, so waiting for its end is not in it; results.json has the host's time too. Transfers are timed until the "
-        "values are there.",
+        "go: waiting for its end is not in it, but where the device waits for Python that is. results.json has the host's "
+        "time too. Transfers are timed until the values are there. float32 is float32: TF32 is off.",
         "Inputs take turns, so that together they exceed the cache where 64 sets of them do; those of training stay.",
         "The ceiling is the best of the peers at a copy in memory and at a large matrix product. The fraction is the time "
         "these would take for the bytes and operations that the case needs at least, divided by the time it took; more than "
