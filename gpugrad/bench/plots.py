@@ -212,8 +212,8 @@ def _roofline(device: str, rows: Sequence[Row], ceiling: dict[str, Any]) -> Figu
         axes.annotate(str(number), (x, y), xytext=(3, 2), textcoords="offset points", fontsize=7)
     axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="operations a second")
     axes.set_title(f"gpugrad on {device}, under its ceilings")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.minorticks_off()
     axes.figure.legend(loc="outside lower center", ncols=3, handlelength=0, handletextpad=0.2)
     return figure

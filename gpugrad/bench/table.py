@@ -56,7 +56,7 @@ def about(results: dict[str, Any]) -> str:
     devices = ", ".join(f"{d}: {found['processor'] if d == 'cpu' else name}" for d, name in results["devices"].items())
     load = "unknown" if results["load"][0] is None else f"{results['load'][0]:.1f}"
     start = "SIMULATED: these times say nothing of a GPU. " if results["simulated"] else ""
-    text = f"{versions}, Python {found['python']}; {devices}; {found['cores']} cores, {results['threads']} threads"
+    text = f"{versions}, Python {found['python']}; {devices}; {found['cores']} cores, threads: {results['threads']}"
     return f"{start}{text}; {results['dtype']}; load before: {load}"
 
 
