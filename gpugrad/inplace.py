@@ -87,21 +87,32 @@ def _ufunc_into(tensor: Tensor, function: Any, args: Any, params: Any) -> bool:
 
 
 def check_writable(tensor: Tensor, name: str) -> None:
-    """RuntimeError if writing `tensor` in place would lose a leaf's gradient."""
-    if not (state.grad and tensor._requires_grad):
+    """RuntimeError if writing `tensor` in place would lose the gradient of a leaf, or of what `tensor` is a view of."""
+    if not state.grad:
         return
-    if tensor._node is None:
+    if tensor._requires_grad and tensor._node is None:
         raise RuntimeError(
             f"{name}: a leaf Variable that requires grad is being used in an in-place operation. Write to it under "
             "gpugrad.no_grad(), or work on x.clone()."
         )
     if tensor._base is not None:
-        root, _ = lineage(tensor)
-        if root._requires_grad and root._node is None:
-            raise RuntimeError(
-                f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation. Write "
-                "to it under gpugrad.no_grad(), or work on x.clone()."
-            )
+        root, steps = lineage(tensor)
+        if root._requires_grad:
+            _check_lineage(root, steps, name)
+
+
+def _check_lineage(root: Tensor, steps: Any, name: str) -> None:
+    """RuntimeError unless a write to the view of `root` that `steps` lead to can be recorded."""
+    if any(step is None for step in steps):
+        raise RuntimeError(
+            f"{name}: A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
+            "Make the view with grad mode enabled, or write to it under gpugrad.no_grad()."
+        )
+    if root._requires_grad and root._node is None:
+        raise RuntimeError(
+            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation. Write "
+            "to it under gpugrad.no_grad(), or work on x.clone()."
+        )
 
 
 def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
@@ -148,15 +159,7 @@ def check_memory(tensor: Tensor, name: str) -> None:
 
 def _lineage_for_writing(tensor: Tensor, name: str) -> Any:
     root, steps = lineage(tensor)
-    if any(step is None for step in steps):
-        raise RuntimeError(
-            f"{name}: A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
-            "Make the view with grad mode enabled, or write to it under gpugrad.no_grad()."
-        )
-    if root._requires_grad and root._node is None:
-        raise RuntimeError(
-            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation."
-        )
+    _check_lineage(root, steps, name)
     check_same_place(follow(root._array, steps), tensor._array)
     return root, steps
 

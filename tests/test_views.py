@@ -172,6 +172,26 @@ def test_a_view_made_without_recording_is_not_written_while_recording() -> None:
     assert y.sum().item() == 6
 
 
+def test_nor_is_it_written_with_a_constant() -> None:
+    """The write would be lost on the tape: the gradient of `y` would be that of what it was before."""
+    x = gpugrad.ones(2, 3, requires_grad=True)
+    y = x * 1
+    with gpugrad.no_grad():
+        views = [y[0], y.view(6), x[1]]
+    views.append(views[1][2:])
+    for v in views:
+        with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
+            v.mul_(2)
+        with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
+            v[0] = 2
+    assert x.tolist() == y.tolist() == [[1, 1, 1]] * 2
+    with gpugrad.no_grad():
+        for v in views:
+            v.mul_(2)
+        constant = gpugrad.ones(3)[1:]
+    constant.mul_(2)
+
+
 def test_repeated_elements_are_not_written() -> None:
     for v in (gpugrad.ones(3).expand(2, 3), gpugrad.arange(5).unfold(0, 3, 1)):
         with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):

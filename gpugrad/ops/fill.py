@@ -1,4 +1,5 @@
-"""The out-of-place meaning of `fill_`, `zero_` and `copy_`: what they replace gets a zero gradient."""
+"""The out-of-place meaning of `fill_`, `zero_` and `copy_`: what they replace gets a zero gradient,
+whatever comes back: `g * 0` would be NaN where `g` is infinite."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..op import op
+from .elementwise import zero
 from .reduce import sum_over
 
 __all__: list[str] = []
@@ -18,7 +20,7 @@ def _fill(x: Any, *, value: Any) -> Any:
     return np.full_like(x, value)
 
 
-_fill.defvjp(x=lambda g: g * 0)
+_fill.defvjp(x=lambda g: zero(g))
 
 
 @op(name="copy", broadcasts=True)
@@ -29,7 +31,7 @@ def copy(x: Any, source: Any) -> Any:
     return out
 
 
-copy.defvjp(x=lambda g: g * 0, source=lambda g: g)
+copy.defvjp(x=lambda g: zero(g), source=lambda g: g)
 
 
 @op
@@ -37,7 +39,7 @@ def _fill_from(x: Any, value: Any) -> Any:
     return np.full_like(x, value)
 
 
-_fill_from.defvjp(x=lambda g: g * 0, value=lambda g: sum_over(g, dim=None, keepdim=False))
+_fill_from.defvjp(x=lambda g: zero(g), value=lambda g: sum_over(g, dim=None, keepdim=False))
 
 
 def fill(x: Any, value: Any) -> Any:

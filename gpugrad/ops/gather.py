@@ -13,6 +13,7 @@ from ..inplace import into
 from ..op import op
 from .compare import choose
 from .dims import normalize_dim
+from .elementwise import zero
 from .extrema import maximum
 from .index import add_rows, within
 from .shape import broadcast_shapes, expand, part, reshape
@@ -207,13 +208,13 @@ def _scatter_prod(x: Any, src: Any, index: Any, *, dim: int) -> Any:
 def _scatter_prod_vjp(g: Any, x: Any, src: Any, index: Any, out: Any, *, dim: int) -> tuple[Any, Any, None]:
     """Each factor gets the product of the others: the whole by itself, or, for the only zero, that of the rest."""
     zero_x, zero_src = x == 0, src == 0
-    ones = choose(zero_src, src * 0 + 1, src * 0)
-    zeros = _scatter_add(choose(zero_x, x * 0 + 1, x * 0), ones, index, dim=dim)  # how many zeros meet at each place
+    ones = choose(zero_src, zero(src) + 1, zero(src))
+    zeros = _scatter_add(choose(zero_x, zero(x) + 1, zero(x)), ones, index, dim=dim)  # how many zeros meet at each place
     lone_x, lone_src = zero_x & (zeros == 1), zero_src & (_gather(zeros, index, dim=dim) == 1)
-    others = _scatter_prod(choose(lone_x, x * 0 + 1, x), choose(lone_src, src * 0 + 1, src), index, dim=dim)
-    gx = g * choose(zero_x, choose(lone_x, others, out * 0), out / choose(zero_x, x * 0 + 1, x))
+    others = _scatter_prod(choose(lone_x, 1, x), choose(lone_src, 1, src), index, dim=dim)
+    gx = g * choose(zero_x, choose(lone_x, others, 0), out / choose(zero_x, 1, x))
     by_zero, whole = _gather(g * others, index, dim=dim), _gather(g * out, index, dim=dim)
-    return gx, choose(zero_src, choose(lone_src, by_zero, src * 0), whole / choose(zero_src, src * 0 + 1, src)), None
+    return gx, choose(zero_src, choose(lone_src, by_zero, 0), whole / choose(zero_src, 1, src)), None
 
 
 _scatter_prod.defvjp(_scatter_prod_vjp)
@@ -229,8 +230,8 @@ def _scatter_extreme(x: Any, src: Any, index: Any, *, dim: int, largest: bool) -
 
 def _scatter_extreme_vjp(g: Any, x: Any, src: Any, index: Any, out: Any, *, dim: int) -> tuple[Any, Any, None]:
     """All that equal the extreme share its gradient."""
-    hit_x = choose(x == out, g * 0 + 1, g * 0)
-    hit_src = choose(src == _gather(out, index, dim=dim), src * 0 + 1, src * 0)
+    hit_x = choose(x == out, zero(g) + 1, zero(g))
+    hit_src = choose(src == _gather(out, index, dim=dim), zero(src) + 1, zero(src))
     share = g / _scatter_add(hit_x, hit_src, index, dim=dim)
     return hit_x * share, hit_src * _gather(share, index, dim=dim), None
 

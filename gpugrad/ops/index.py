@@ -415,11 +415,12 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     basic, arrays = parse(key, x._array.shape)
     if x._base is not None and x._written[0] > x._synced:
         resync(x)
+    name = "index_put_" if arrays else "copy_"
+    check_writable(x, name)
     if state.grad and (x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)):
-        check_writable(x, "index_put_" if arrays else "copy_")
         _write_recorded(_viewed(x, basic), arrays, value)
     else:
-        check_memory(x, "index_put_" if arrays else "copy_")
+        check_memory(x, name)
         _write_directly(x._array[(*basic, ...)], arrays, value)
         mark_written(x)
 

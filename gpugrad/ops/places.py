@@ -152,12 +152,12 @@ def _masked_fill(x: Any, value: Any, mask: Any) -> Any:
 
 
 def _kept(g: Any, mask: Any) -> Any:
-    return choose(mask, g * 0, g)
+    return choose(mask, 0, g)
 
 
 _masked_fill.defvjp(
     x=lambda g, mask: _kept(g, mask),
-    value=lambda g, value_shape, mask: sum_to(choose(mask, g, g * 0), shape=value_shape),
+    value=lambda g, value_shape, mask: sum_to(choose(mask, g, 0), shape=value_shape),
 )
 
 
