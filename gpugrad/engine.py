@@ -157,7 +157,8 @@ def backward(
         _store_in_inputs(wanted, found, create_graph)
         return
     for leaf in tuple(found):
-        _store(leaf, found, create_graph)
+        if leaf._requires_grad:  # it may have been frozen since the forward pass
+            _store(leaf, found, create_graph)
 
 
 def _store_in_inputs(wanted: Sequence[Tensor], found: dict[Any, Any], create_graph: bool) -> None:

@@ -164,6 +164,18 @@ def test_third_derivative() -> None:
         assert y.tolist() == [expected]
 
 
+def test_a_leaf_that_no_longer_requires_grad_gets_none() -> None:
+    """As when a generator is trained through a discriminator that is frozen after the forward pass."""
+    x, w = gpugrad.ones(3, requires_grad=True), gpugrad.ones(3, requires_grad=True)
+    y, z = (x * w).sum(), (x * w).sum()
+    w.requires_grad_(False)
+    y.backward()
+    w.requires_grad_()
+    w.detach_()
+    z.backward()
+    assert w.grad is None and x.grad is not None and x.grad.tolist() == [2, 2, 2]
+
+
 def test_hooks_see_and_replace_the_gradient() -> None:
     x = leaf(1.0)
     y = x * 2

@@ -341,6 +341,36 @@ def test_fills_are_constants_that_a_graph_may_use() -> None:
     assert x.grad.tolist() == noise.tolist()
 
 
+REFUSED: dict[str, Any] = {
+    "normal_": lambda y: y.normal_(0, -1),
+    "uniform_": lambda y: y.uniform_(2, 1),
+    "bernoulli_": lambda y: y.bernoulli_(2.0),
+    "bernoulli_ of many": lambda y: y.bernoulli_(gpugrad.tensor([0.5, 0.5, 2.0])),
+    "exponential_": lambda y: y.exponential_(-1.0),
+    "random_": lambda y: y.random_(5, 2),
+    "cauchy_": lambda y: y.cauchy_(0, -1),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_fill_of_a_result_leaves_it_on_the_tape(name: str) -> None:
+    x = gpugrad.ones(3, requires_grad=True)
+    y = x * 2
+    with pytest.raises(RuntimeError, match=name.split()[0]):
+        REFUSED[name](y)
+    assert y.tolist() == [2, 2, 2]
+    y.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [2, 2, 2]
+
+
+def test_a_part_of_a_result_that_is_filled_has_no_gradient() -> None:
+    x = gpugrad.ones(3, requires_grad=True)
+    y = x * 2
+    y[:2].normal_()
+    (y * y).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [0, 0, 8]
+
+
 def test_a_fill_of_a_saved_tensor_is_noticed() -> None:
     x = gpugrad.ones(3, requires_grad=True)
     y = x * 1

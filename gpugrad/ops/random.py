@@ -42,14 +42,12 @@ def random_fill(target: Any, *, name: str, options: dict[str, Any], generator: A
 def fill_random(tensor: Tensor, name: str, generator: Any, **options: Any) -> Tensor:
     """`tensor.name_(...)`: the in-place fills. A tensor on the tape becomes a constant."""
     from ..inplace import update
-    from .fill import fill
+    from .fill import copy
 
     check_writable(tensor, f"{name}_")
-    if tensor._requires_grad:
-        update(tensor, fill, 0)
-    _filled(tensor._array, f"{name}_", generator, **options)
+    _filled(tensor._array, f"{name}_", generator, **options)  # first: it may refuse, and then nothing has changed
     mark_written(tensor)
-    return tensor
+    return update(tensor, copy, tensor.clone().detach()) if tensor._requires_grad else tensor
 
 
 def _filled(array: Any, name: str, generator: Any, **options: Any) -> Any:
