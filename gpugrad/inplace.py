@@ -9,6 +9,7 @@ by earlier nodes is found changed when the walk gets there, and that is an error
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -120,17 +121,10 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
 
     RuntimeError, before anything is changed, if the shape differs or the dtype cannot be converted.
     """
+    check_fits(tensor, value, name)
     array = tensor._array
-    if value.shape != tensor.shape:
-        raise RuntimeError(
-            f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"
-        )
-    want, have = as_dtype(array.dtype), as_dtype(value._array.dtype)
-    if have.category > want.category:
-        raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
-    check_memory(tensor, name)
-    if have is not want:
-        value = cast(value, want.numpy)
+    if value._array.dtype is not array.dtype:
+        value = cast(value, array.dtype)
     recorded = state.grad and (tensor._requires_grad or value._requires_grad)
     steps: Any = ()
     if recorded and tensor._base is not None:
@@ -145,6 +139,18 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
     else:
         _write_through(root, steps, value)
         resync(tensor)
+
+
+def check_fits(tensor: Tensor, value: Tensor, name: str, any_shape: bool = False) -> None:
+    """RuntimeError unless `value` can be written to `tensor`: its shape, its dtype, the memory of `tensor`."""
+    if not any_shape and value.shape != tensor.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"
+        )
+    want, have = as_dtype(tensor._array.dtype), as_dtype(value._array.dtype)
+    if have.category > want.category:
+        raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
+    check_memory(tensor, name)
 
 
 def check_memory(tensor: Tensor, name: str) -> None:
@@ -197,14 +203,37 @@ def _copy(saved: Any) -> Any:
 
 
 def into(out: Tensor, value: Tensor, name: str) -> Tensor:
-    """`out=`: put `value` in `out`, resizing an empty one is not supported; returns `out`."""
-    if state.grad and (value._requires_grad or out._requires_grad):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-            "arguments requires grad."
-        )
-    put(out, value, tick(), name)
+    """`out=`: put `value` in `out`, and return it. An empty `out` takes the shape of `value`."""
+    into_each((out,), (value,), name)
     return out
+
+
+def into_each(outs: Sequence[Tensor], values: Sequence[Tensor], name: str) -> Sequence[Tensor]:
+    """`out=` of several results; TypeError or RuntimeError, before anything is written, if one does not fit."""
+    if isinstance(outs, Tensor) or len(outs) != len(values):
+        raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(values)} Tensors")
+    empty = [_takes_any_shape(out) for out in outs]
+    for out, value, grows in zip(outs, values, empty, strict=True):
+        if not isinstance(out, Tensor):
+            raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}")
+        if state.grad and (value._requires_grad or out._requires_grad):
+            raise RuntimeError(
+                f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+                "arguments requires grad."
+            )
+        check_fits(out, value, name, any_shape=grows)
+    for out, value, grows in zip(outs, values, empty, strict=True):
+        if grows:
+            out._array = cast(value.detach().clone(), out._array.dtype)._array
+            mark_written(out)
+        else:
+            put(out, value, tick(), name)
+    return outs
+
+
+def _takes_any_shape(out: Any) -> bool:
+    """Whether nobody else looks at the memory of `out`, and there is none to lose."""
+    return isinstance(out, Tensor) and out._base is None and out._array.size == 0
 
 
 def become(tensor: Tensor, function: Any, *args: Any) -> Tensor:

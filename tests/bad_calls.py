@@ -128,6 +128,20 @@ SHAPES: dict[str, Bad] = {
     "sum": Bad("2x3", lambda t, x: x.sum(2), r"\[-2, 1\].*2"),
     "softmax": Bad("2x3", lambda t, x: x.softmax(2), r"\[-2, 1\].*2"),
     "diag": Bad("2x3x4", lambda t, x: t.diag(x), r"diag.*3"),
+    "index_add_, dims": Bad("3 2:int64 2x2", lambda t, x, i, s: x.index_add_(0, i, s), r"index_add_.*\[3\].*\[2, 2\]"),
+    "index_add_, slices": Bad(
+        "3x2 2:int64 2x3", lambda t, x, *a: x.index_add_(0, *a), r"index_add_.*\[3, 2\].*\[2, 3\]"
+    ),
+    "index_add_, count": Bad("3 2:int64 3", lambda t, x, i, s: x.index_add_(0, i, s), r"index_add_.*\(2\).*\(3\)"),
+    "index_add_ of a scalar": Bad("3x2 1:int64 .", lambda t, x, *a: x.index_add_(1, *a), r"index_add_.*\[3, 2\].*\[\]"),
+    "index_copy_, dims": Bad("3 2:int64 2x2", lambda t, x, i, s: x.index_copy_(0, i, s), r"index_copy_.*\(2\).*\(1\)"),
+    "index_copy_, slices": Bad(
+        "3x2 2:int64 2x3", lambda t, x, *a: x.index_copy_(0, *a), r"index_copy_.*\[3, 2\].*\[2, 3\]"
+    ),
+    "index_copy_, count": Bad("3 2:int64 3", lambda t, x, i, s: x.index_copy_(0, i, s), r"index_copy_.*\(2\).*\(3\)"),
+    "index_copy_ of a scalar": Bad(
+        "3x2 1:int64 .", lambda t, x, *a: x.index_copy_(0, *a), r"index_copy_.*\[3, 2\].*\[\]"
+    ),
     "assignment": Bad("2x3 4", lambda t, x, y: x.__setitem__(0, y), r"\[4\].*\[3\]|4.*3"),
     "assignment to a slice": Bad("4 3", lambda t, x, y: x.__setitem__(slice(0, 2), y), r"3.*2"),
     "assignment by indices": Bad("4 2:int64 3", lambda t, x, i, y: x.__setitem__(i, y), r"\[3\].*\[2\]|3.*2"),
@@ -187,6 +201,13 @@ DTYPES: dict[str, Bad] = {
         lambda t, x, i, s: x.scatter_(0, i, s),
         r"scatter.*float64.*float32|scatter.*float32.*float64",
     ),
+    "index_fill with floats": Bad("3 2", lambda t, x, i: x.index_fill(0, i, 1.0), r"index_fill.*float32"),
+    "index_add with floats": Bad("3 2 2", lambda t, x, i, s: x.index_add_(0, i, s), r"index_add.*float32"),
+    "index_copy with floats": Bad("3 2 2", lambda t, x, i, s: x.index_copy_(0, i, s), r"index_copy.*float32"),
+    "out of a named tuple": Bad("2x3 2 2", lambda t, x, v, i: t.max(x, 1, out=(v, i)), r"max.*indices.*int64.*float32"),
+    "out of several, too few": Bad("2x3 2", lambda t, x, v: t.max(x, 1, out=(v,)), r"max.*'out'.*tuple of 2 Tensors"),
+    "out of several, one": Bad("2x3 2", lambda t, x, v: t.max(x, 1, out=v), r"max.*'out'.*tuple of 2 Tensors"),
+    "out that is no tensor": Bad("2", lambda t, x: t.exp(x, out=[1.0, 2.0]), r"exp.*'out' must be a Tensor, not list"),
     "index_add, dtypes": Bad("3 2:int64 2:float64", lambda t, x, i, s: x.index_add_(0, i, s), r"index_add.*float"),
     "index_copy, dtypes": Bad("3 2:int64 2:float64", lambda t, x, i, s: x.index_copy_(0, i, s), r"index_copy.*float"),
     "index_put, dtypes": Bad(

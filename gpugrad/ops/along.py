@@ -5,13 +5,13 @@ Each of them finds indices, which is nothing to differentiate, and picks its val
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 import numpy as np
 
 from ..core import Tensor
-from ..inplace import into
+from ..dtypes import int64
+from ..inplace import into_each
 from ..op import op
 from .dims import normalize_dim
 
@@ -84,8 +84,13 @@ def chosen(result: Any, input: Any, find: Any, dim: int, keepdim: bool, out: Any
 
 
 def given(results: Any, out: tuple[Tensor, ...] | None) -> Any:
-    """A named tuple of results, or `out=` with the results put in them."""
+    """A named tuple of results, or `out=` with the results put in them. RuntimeError unless indices go to int64."""
     if out is None:
         return results
     kind = type(results)
-    return kind(*builtins.map(into, out, results, [kind.__name__] * len(results)))
+    for field, tensor in zip(kind._fields, () if isinstance(out, Tensor) else out):
+        if field == "indices" and isinstance(tensor, Tensor) and tensor.dtype is not int64:
+            raise RuntimeError(
+                f"{kind.__name__}(): Expected out tensor for indices to have dtype {int64}, but got {tensor.dtype}"
+            )
+    return kind(*into_each(out, results, kind.__name__))

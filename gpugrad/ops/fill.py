@@ -1,5 +1,6 @@
 """The out-of-place meaning of `fill_`, `zero_` and `copy_`: what they replace gets a zero gradient,
-whatever comes back: `g * 0` would be NaN where `g` is infinite."""
+whatever comes back: `g * 0` would be NaN where `g` is infinite.
+"""
 
 from __future__ import annotations
 

@@ -209,7 +209,9 @@ def _scatter_prod_vjp(g: Any, x: Any, src: Any, index: Any, out: Any, *, dim: in
     """Each factor gets the product of the others: the whole by itself, or, for the only zero, that of the rest."""
     zero_x, zero_src = x == 0, src == 0
     ones = choose(zero_src, zero(src) + 1, zero(src))
-    zeros = _scatter_add(choose(zero_x, zero(x) + 1, zero(x)), ones, index, dim=dim)  # how many zeros meet at each place
+    zeros = _scatter_add(
+        choose(zero_x, zero(x) + 1, zero(x)), ones, index, dim=dim
+    )  # how many zeros meet at each place
     lone_x, lone_src = zero_x & (zeros == 1), zero_src & (_gather(zeros, index, dim=dim) == 1)
     others = _scatter_prod(choose(lone_x, 1, x), choose(lone_src, 1, src), index, dim=dim)
     gx = g * choose(zero_x, choose(lone_x, others, 0), out / choose(zero_x, 1, x))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..dtypes import complex_not_supported
-from ..inplace import into
+from ..inplace import into, into_each
 from ..op import op
 from .linalg_solve import _solve_triangular, triangle
 from .linalg_types import (
@@ -242,7 +242,7 @@ def linalg_svd(
     """
     check_matrix("linalg.svd", A)
     result = SVDResult(*_svd(A, full_matrices=full_matrices))
-    return result if out is None else SVDResult(*(into(o, r, "linalg_svd") for o, r in zip(out, result)))
+    return result if out is None else SVDResult(*into_each(out, result, "linalg_svd"))
 
 
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> LegacySVDResult:

@@ -48,7 +48,8 @@ def _as_vectors(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tens
     """`input` with at least one dimension, and `dim`; errors if `index` is no vector of ints."""
     if index._array.dtype not in (np.int64, np.int32):
         got = as_dtype(index._array.dtype)
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {got}; convert it with .long()")
+        error = IndexError if name == "index_fill_" else RuntimeError  # as in PyTorch
+        raise error(f"{name}(): Expected dtype int32/int64 for index but got: {got}; convert it with .long()")
     if index._array.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got shape {list(index._array.shape)}")
     dim = normalize_dim(dim, input._array.ndim)
@@ -68,33 +69,24 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     return result if out is None else into(out, result, "index_select")
 
 
-def _check_source(
-    x: Tensor, source: Tensor, dim: int, index: Tensor, name: str, wrong_count: type[Exception]
-) -> Tensor:
-    """`source` with the dimensions of `x`; errors unless it is slices of `x`, one per index."""
-    count = index._array.size
-    have = source._array.shape or (1,)
-    if source._array.ndim and source._array.ndim != x._array.ndim:
-        raise IndexError(
-            f"{name}(): When source and destination are not scalars, their dimensionality must match. Source "
-            f"dimensionality ({source._array.ndim}), destination dimensionality ({x._array.ndim})"
-        )
-    if have[min(dim, len(have) - 1)] != count:
-        raise wrong_count(
-            f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({have[min(dim, len(have) - 1)]})"
-            f", for dim: {dim}"
-        )
-    if any(a != b for d, (a, b) in enumerate(zip(x._array.shape, have)) if d != dim):
-        raise RuntimeError(
-            f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "
-            f"self.shape = {list(x._array.shape)} source.shape = {list(have)}"
-        )
+def _check_dtype(x: Tensor, source: Tensor, name: str) -> None:
     if source._array.dtype is not x._array.dtype:
         raise RuntimeError(
             f"{name}(): self ({as_dtype(x._array.dtype)}) and source ({as_dtype(source._array.dtype)}) must have the same "
             "scalar type"
         )
-    return source if source._array.ndim else reshape(source, (1,))
+
+
+def _check_count(source: Tensor, dim: int, index: Tensor, name: str, error: type[Exception]) -> None:
+    count, size = index._array.size, (source._array.shape or (1,))[dim]
+    if size != count:
+        raise error(
+            f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({size}), for dim: {dim}"
+        )
+
+
+def _without(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    return shape[:dim] + shape[dim + 1 :]
 
 
 def index_add(
@@ -102,7 +94,15 @@ def index_add(
 ) -> Tensor:
     """A copy of `input` with `alpha * source` added to the slices `index` along `dim`, as often as each is named."""
     x, dim = _as_vectors(input, dim, index, "index_add_")
-    source = _check_source(x, source, dim, index, "index_add_", RuntimeError)
+    have, want = source._array.shape, input._array.shape
+    if len(have) != len(want) or _without(have, dim) != _without(want, dim):
+        raise RuntimeError(
+            "index_add_(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "
+            f"self.shape = {list(want)} source.shape = {list(have)}"
+        )
+    _check_count(source, dim, index, "index_add_", RuntimeError)
+    _check_dtype(x, source, "index_add_")
+    source = source if have else reshape(source, (1,))
     wrong = IndexError if input._array.ndim < 2 else RuntimeError  # as in PyTorch
     places = _slice_places(index, dim, x._array.shape[dim], wrong, f"index_add_(): {_BOUNDS}")
     result = add_at_places(x, source if alpha == 1 else source * alpha, places, dims=(dim,))
@@ -113,7 +113,20 @@ def index_add(
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy of `input` with the slices `index` along `dim` replaced by those of `source`."""
     x, dim = _as_vectors(input, dim, index, "index_copy_")
-    source = _check_source(x, source, dim, index, "index_copy_", IndexError)
+    have, want = source._array.shape, input._array.shape
+    if have and want and len(have) != len(want):
+        raise IndexError(
+            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
+            f"dimensionality ({len(have)}), destination dimensionality ({len(want)})"
+        )
+    if _without(have, dim) != _without(want, dim):
+        raise RuntimeError(
+            "index_copy_(): Source/destination tensor must have same slice shapes. Got "
+            f"self.shape = {list(want)} source.shape = {list(have)}, which differ outside dimension {dim}"
+        )
+    _check_count(source, dim, index, "index_copy_", IndexError)
+    _check_dtype(x, source, "index_copy_")
+    source = source if have else reshape(source, (1,))
     places = _slice_places(index, dim, x._array.shape[dim], IndexError, f"index_copy_(): {_BOUNDS}")
     result = write_places(x, source, places, dims=(dim,))
     result = result if input._array.ndim else reshape(result, ())
