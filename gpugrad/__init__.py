@@ -52,8 +52,9 @@ inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 for _name, _function in _OPERATORS.items():
     setattr(Tensor, _name, _function)
 
-# What is loaded later is exported too: `from gpugrad import *` loads it.
-__all__ = [_name for _name in (*globals(), *_NAMES) if not _name.startswith("_")]
+# What is loaded later is exported too: `from gpugrad import *` loads it. Not exported are the modules an import left here.
+_left_by_imports = {_name for _name, _value in globals().items() if isinstance(_value, type(_math))} | {"annotations"}
+__all__ = [_name for _name in (*globals(), *_NAMES) if not _name.startswith("_") and _name not in _left_by_imports]
 
 
 def __getattr__(name: str) -> _Any:
@@ -69,4 +70,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_NAMES})
+    return sorted({*__all__, *_MODULES, *(name for name in globals() if name.startswith("__"))})

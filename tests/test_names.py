@@ -10,6 +10,7 @@ import pytest
 from names_data import NAMES
 
 import gpugrad
+from gpugrad import lazy_names
 
 OWN = {"elementwise", "from_cupy"}  # public at the top level and not PyTorch's
 
@@ -63,6 +64,13 @@ def test_namespaces_export_only_pytorchs_names(torch: types.ModuleType, where: s
 
 def test_dir_names_what_is_loaded_later() -> None:
     assert {"nn", "save", "FloatTensor", "sin_"} <= set(dir(gpugrad))
+
+
+def test_dir_and_all_leave_out_what_is_behind_the_names() -> None:
+    modules = {name for name in dir(gpugrad) if isinstance(getattr(gpugrad, name), types.ModuleType)}
+    assert modules == set(lazy_names.MODULES)
+    assert {name for name in dir(gpugrad) if not name.startswith("__")} == {*gpugrad.__all__, *lazy_names.MODULES}
+    assert not {name for name in gpugrad.__all__ if isinstance(getattr(gpugrad, name), types.ModuleType)}
 
 
 def test_keyword_names_of_functions() -> None:
