@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import ops
 
@@ -67,6 +67,41 @@ class MoreMethods:
 
     def diagonal_scatter(self, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
         return ops.diagonal_scatter(self, src, offset, dim1, dim2)
+
+    def fill_diagonal_(self, fill_value: Any, wrap: bool = False) -> Tensor:
+        """Write `fill_value` on the main diagonal; `wrap` starts it anew, a row further, in a matrix that is taller.
+
+        RuntimeError for fewer than 2 dimensions, or for more of different sizes.
+        """
+        shape, strides = self.shape, self.stride()  # type: ignore[attr-defined]
+        if len(shape) < 2:
+            raise RuntimeError(f"fill_diagonal_(): dimensions must larger than 1, got {len(shape)}")
+        if len(shape) > 2 and len({*shape}) > 1:
+            raise RuntimeError(f"fill_diagonal_(): all dimensions of input must be of equal length, got {list(shape)}")
+        size, step, start = min(shape), sum(strides), self.storage_offset()  # type: ignore[attr-defined]
+        self.as_strided((size,), (step,), start).fill_(fill_value)  # type: ignore[attr-defined]
+        height, width = shape[:2]
+        if wrap and len(shape) == 2 and height > width + 1 > 1:
+            rest = (height * width + width) // (width + 1) - size
+            self.as_strided((rest,), (step,), start + strides[0] * (width + 1)).fill_(fill_value)  # type: ignore[attr-defined]
+        return self  # type: ignore[return-value]
+
+    # ---- made from this one ----
+
+    def new(self, *args: Any, device: Any = None) -> Tensor:
+        """PyTorch's old `new(2, 3)`, uninitialised, and `new([1, 2])`: of the dtype and on the device of this one."""
+        from .core import Tensor as cls
+
+        device = self.device if device is None else device  # type: ignore[attr-defined]
+        return ops.create.legacy_tensor(cls, *args, dtype=self.dtype, device=device)  # type: ignore[attr-defined]
+
+    def sum_to_size(self, *size: Any) -> Tensor:
+        """Summed over the dimensions in which `size` is 1 or shorter: the inverse of `expand`. RuntimeError otherwise."""
+        given = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        shape, wanted = tuple(self.shape), tuple(given)  # type: ignore[attr-defined]
+        if len(wanted) > len(shape) or any(w not in (1, s) for s, w in zip(shape[::-1], wanted[::-1])):
+            raise RuntimeError(f"sum_to_size(): size {list(wanted)} is not expandable to size {list(shape)}.")
+        return ops.reduce.sum_to(self, shape=wanted)
 
     # ---- linear algebra ----
 
