@@ -193,11 +193,14 @@ def test_nor_is_it_written_with_a_constant() -> None:
 
 
 def test_repeated_elements_are_not_written() -> None:
-    for v in (gpugrad.ones(3).expand(2, 3), gpugrad.arange(5).unfold(0, 3, 1)):
+    strided = [gpugrad.ones(3).as_strided((2,), (0,)), gpugrad.ones(3).as_strided((2, 2), (1, 1))]
+    for v in (gpugrad.ones(3).expand(2, 3), gpugrad.arange(5).unfold(0, 3, 1), *strided):
         with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
             v.mul_(2)
         with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
             v[0] = 1
+    apart = gpugrad.ones(6).as_strided((2, 2), (1, 3))
+    assert apart.mul_(2).tolist() == [[2, 2], [2, 2]]
 
 
 def test_a_view_that_cannot_be_says_what_to_do() -> None:

@@ -128,7 +128,18 @@ def _refuse_window(size: int, most: int, dim: int) -> Any:
 
 @op(view=True, name="as_strided")
 def _as_strided(x: Any, *, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
-    return np.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], size, [s * x.itemsize for s in stride])
+    bytes_apart, writeable = [s * x.itemsize for s in stride], not _overlaps(size, stride)
+    return np.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], size, bytes_apart, writeable=writeable)
+
+
+def _overlaps(size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
+    """Whether two places may be one element: unless each stride steps over all that the smaller ones reach."""
+    reach = 0
+    for step, n in sorted((s, n) for s, n in zip(stride, size) if n > 1):
+        if step <= reach:
+            return True
+        reach += step * (n - 1)
+    return False
 
 
 @op
