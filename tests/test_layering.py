@@ -17,9 +17,7 @@ LAYERS = [
     {"expr", "walk", "engine", "anomaly"},
     {
         "exchange",
-        "function",
         "gradcheck",
-        "functional_autograd",
         "serialization",
         "special",
         "linalg",

@@ -21,7 +21,7 @@ import numpy as np
 from ..core import Tensor, wrap
 from ..dtypes import LOW_PRECISION
 from ..engine import grad
-from ..function import Function
+from ..autograd.function import Function
 from ..modes import enable_grad, is_grad_enabled
 
 Launch = Callable[..., tuple[Any, ...]]

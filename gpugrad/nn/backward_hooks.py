@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import Tensor
-from ..function import Function
+from ..autograd.function import Function
 from ..modes import is_grad_enabled
 
 Grads = tuple[Any, ...]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .core import Tensor, wrap
-from .engine import grad
-from .modes import enable_grad
+from ..core import Tensor, wrap
+from ..engine import grad
+from ..modes import enable_grad
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
@@ -113,7 +113,7 @@ def jacobian(
     Nested tuples for tuples of outputs and inputs. `vectorize` and `strategy` change nothing but speed in PyTorch and
     nothing here.
     """
-    from .ops import stack
+    from ..ops import stack
 
     leaves = _leaves(inputs, create_graph)
     out, outs = _run(func, leaves)

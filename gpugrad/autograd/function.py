@@ -6,10 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from .core import Node, Tensor, attach, wrap
-from .engine import place
-from .modes import enable_grad, no_grad, state
-from .op import PICK, pick
+from ..core import Node, Tensor, attach, wrap
+from ..engine import place
+from ..modes import enable_grad, no_grad, state
+from ..op import PICK, pick
 
 
 class FunctionCtx:

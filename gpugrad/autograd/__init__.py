@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import function
-from . import functional_autograd as functional
-from . import gradcheck as _gradcheck
-from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
-from .core import Tensor
-from .engine import backward, grad
+from ..anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
+from ..core import Tensor
+from ..engine import backward, grad
+from ..gradcheck import gradcheck, gradgradcheck
+from ..modes import enable_grad, inference_mode, no_grad, set_grad_enabled
+from . import function, functional
 from .function import Function, once_differentiable
-from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
-
-gradcheck = _gradcheck.gradcheck
-gradgradcheck = _gradcheck.gradgradcheck
 
 
 def Variable(data: Any, requires_grad: bool = False, volatile: Any = None) -> Tensor:
