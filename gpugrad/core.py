@@ -81,6 +81,17 @@ class Tensor(Methods):
         """All the work is done in `__new__`."""
 
 
+# Nodes that PyTorch calls otherwise than the op.
+_NODE_NAMES = {
+    "copy_slices": "CopySlices",
+    "cross_entropy": "NllLossBackward0",
+    "linear": "AddmmBackward0",
+    "pad": "ConstantPadNdBackward0",
+    "pow": "PowBackward1",
+    "pow_scalar": "PowBackward0",
+}
+
+
 class Node:
     """One recorded op application: what `backward` needs of it, and nothing of its output but shape and dtype."""
 
@@ -110,7 +121,10 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name for it, as in `AddBackward0`."""
-        return backward_name(self.op.name)
+        if self.op.name == "pick":  # one of several outputs
+            return self.parents[0].name()
+        given = getattr(self.op, "node_name", None) or _NODE_NAMES.get(self.op.name)
+        return given or backward_name(self.op.name)
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"

@@ -7,6 +7,7 @@ gradient is a buffer that belongs to its leaf alone.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -138,13 +139,22 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
     """Add the gradients of `tensors` (weighted by `grad_tensors`) to `.grad` of the leaves they depend on.
 
     As `torch.autograd.backward`. RuntimeError if a tensor is not scalar and has no grad_tensor, does not require grad,
-    or its graph has been freed.
+    or its graph has been freed. `grad_variables` is an old name of `grad_tensors`.
     """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
+                "`grad_tensors`."
+            )
+        warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
+        grad_tensors = grad_variables
     tensors, grad_tensors = _as_sequence(tensors), None if grad_tensors is None else _as_sequence(grad_tensors)
     targets = None
     if inputs is not None:
@@ -174,6 +184,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -181,8 +192,15 @@ def grad(
     """The gradients of `outputs` (weighted by `grad_outputs`) with respect to `inputs`; no `.grad` is touched.
 
     As `torch.autograd.grad`. RuntimeError if an input does not require grad, or is not used and `allow_unused` is not
-    set.
+    set. `only_inputs` is ignored, and False warns.
     """
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
+            "parts of the graph, please use gpugrad.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     if is_grads_batched:
         raise NotImplementedError("grad(is_grads_batched=True) is not supported; call grad once per row")
     outputs, inputs = _as_sequence(outputs), _as_sequence(inputs)

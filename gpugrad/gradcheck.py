@@ -66,12 +66,16 @@ def gradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    fast_mode: bool = False,
     directions: int = 2,
 ) -> bool:
     """True if the gradients of `func` at the float64 `inputs` agree with central differences of step `eps`.
 
     GradcheckError (or False, without `raise_exception`) says by how much they do not. ValueError if no input requires
-    grad or one is not float64.
+    grad or one is not float64. `nondet_tol`, `check_undefined_grad` and `fast_mode` are PyTorch's and change nothing:
+    a few random `directions` are what its fast mode tries.
     """
     inputs = _as_tuple(inputs)
     wanted = _wanted(inputs)

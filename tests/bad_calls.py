@@ -55,6 +55,7 @@ SHAPES: dict[str, Bad] = {
     "+=": Bad("3 2x3", lambda t, x, y: x.__iadd__(y), r"add_?\b.*\[3\].*\[2, 3\]"),
     "copy_, a text": Bad("3", lambda t, x: x.copy_("x"), r"copy.*Tensor, not str"),
     "copy_": Bad("2x3 4", lambda t, x, y: x.copy_(y), r"copy.*\(3\).*\(4\)"),
+    "copy_ that would grow": Bad("3 1x3", lambda t, x, y: x.copy_(y), r"copy_.*\[3\].*\[1, 3\]"),
     "fill_": Bad("2x3 4", lambda t, x, y: x.fill_(y), r"fill_.*1 dim"),
     "out": Bad("3 2 3", lambda t, x, y, out: t.add(x, y, out=out), r"add.*\(3\).*\(2\)"),
     "matmul": Bad(

@@ -128,6 +128,41 @@ def test_in_place_keeps_what_it_saved_itself() -> None:
     assert x.grad.tolist() == [6.0]
 
 
+def test_arguments_of_old() -> None:
+    x = leaf(2.0)
+    with pytest.warns(FutureWarning, match="only_inputs argument is deprecated"):
+        (g,) = gpugrad.autograd.grad((x * x).sum(), x, only_inputs=False)
+    assert g.tolist() == gpugrad.autograd.grad((x * x).sum(), x, only_inputs=True)[0].tolist() == [4]
+    with pytest.warns(FutureWarning, match="`grad_variables` is deprecated"):
+        gpugrad.autograd.backward(x * x, grad_variables=gpugrad.ones(1))
+    assert x.grad is not None and x.grad.tolist() == [4]
+    with pytest.raises(RuntimeError, match="`grad_tensors` and `grad_variables`"):
+        gpugrad.autograd.backward(x * x, gpugrad.ones(1), grad_variables=gpugrad.ones(1))
+
+
+NODES: dict[str, Any] = {
+    "AddBackward0": lambda x: x + 1,
+    "MulBackward0": lambda x: 2 * x,
+    "PowBackward0": lambda x: x**2,
+    "MeanBackward0": lambda x: x.mean(),
+    "AddmmBackward0": lambda x: gpugrad.nn.Linear(2, 3)(x),
+    "NllLossBackward0": lambda x: gpugrad.nn.functional.cross_entropy(x, gpugrad.tensor([0, 1])),
+    "MseLossBackward0": lambda x: gpugrad.nn.functional.mse_loss(x, x.detach()),
+    "CopySlices": lambda x: written(x * 1),
+}
+
+
+def written(y: Any) -> Any:
+    y[0] = 1
+    return y
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_nodes_have_pytorchs_names(name: str) -> None:
+    x = gpugrad.ones(2, 2, requires_grad=True)
+    assert f"grad_fn=<{name}>" in repr(NODES[name](x))
+
+
 def test_grad_leaves_grad_alone() -> None:
     x, y = leaf(2.0), leaf(5.0)
     gx, gy = gpugrad.autograd.grad((x * y).sum(), (x, y))

@@ -259,6 +259,17 @@ def test_large_scores_do_not_overflow() -> None:
     assert scores.grad.tolist() == [[1.0, -1.0, 0.0]]
 
 
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("name", ["l1_loss", "mse_loss", "huber_loss"])
+def test_losses_weighted_elementwise(torch: Any, name: str, reduction: str) -> None:
+    given = [1.0, -2.0, 3.0], [0.0, 1.0, 5.0], [0.5, 2.0, 1.0]
+    ours, theirs = (
+        getattr(m.nn.functional, name)(*map(m.tensor, given[:2]), reduction=reduction, weight=m.tensor(given[2]))
+        for m in (gpugrad, torch)
+    )
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6)
+
+
 def test_old_reduction_flags() -> None:
     x, y = leaf(3, 4), leaf(3, 4, seed=1)
     squares = (rand(3, 4) - rand(3, 4, seed=1)) ** 2

@@ -199,6 +199,9 @@ def test_repeated_elements_are_not_written() -> None:
             v.mul_(2)
         with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
             v[0] = 1
+    weight = gpugrad.ones(1, requires_grad=True)
+    with pytest.raises(RuntimeError, match="^index_put_: unsupported operation"):
+        gpugrad.ones(1).expand(3)[gpugrad.tensor([0])] = weight
     apart = gpugrad.ones(6).as_strided((2, 2), (1, 3))
     assert apart.mul_(2).tolist() == [[2, 2], [2, 2]]
 

@@ -50,6 +50,7 @@ class _FunctionOp:
 
     def __init__(self, cls: type[Function], outputs: int) -> None:
         self.name = cls.__name__
+        self.node_name = f"{cls.__name__}Backward"
         self.cls = cls
         self.outputs = outputs
         self.names = ("inputs",)

@@ -454,6 +454,9 @@ def _put(x: Tensor, arrays: list[tuple[int, Any]], value: Any, accumulate: bool 
     return (add_at_places if accumulate else write_places)(x, value, wrap(places), dims=dims)
 
 
+_put.__name__ = "index_put"  # for errors of the write in place
+
+
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of `input` with `values`, broadcast, written (or added) at `indices`, one index tensor per dimension.
 

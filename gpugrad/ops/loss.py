@@ -114,10 +114,14 @@ def mse_loss(
     _warn_of_broadcast(input, target)
     if weight is None:
         return _mse_loss(input, target, reduction=reduction)
-    losses = _mse_loss(input, target, reduction="none") * weight
+    return _weighted(_mse_loss(input, target, reduction="none"), weight, reduction)
+
+
+def _weighted(losses: Tensor, weight: Tensor, reduction: str) -> Tensor:
+    """`losses * weight`, reduced: their mean is that of the weights."""
     if reduction != "mean":
-        return _reduced(losses, reduction)
-    return _reduced(losses, "sum") / sum_over(weight, dim=None, keepdim=False)
+        return _reduced(losses * weight, reduction)
+    return _reduced(losses * weight, "sum") / sum_over(weight, dim=None, keepdim=False)
 
 
 _absolute_difference = binary("l1_loss", lambda x, y: abs(x - y), names=("input", "target"))
@@ -130,10 +134,12 @@ def l1_loss(
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
-    """The absolute difference. Warns if the shapes differ: then they broadcast."""
+    """The absolute difference, optionally weighted elementwise. Warns if the shapes differ: then they broadcast."""
     _warn_of_broadcast(input, target)
-    return _reduced(_absolute_difference(input, target), _legacy(size_average, reduce, reduction))
+    losses, reduction = _absolute_difference(input, target), _legacy(size_average, reduce, reduction)
+    return _reduced(losses, reduction) if weight is None else _weighted(losses, weight, reduction)
 
 
 def _huber_formula(x: Any, y: Any, *, delta: float) -> Any:
@@ -160,11 +166,7 @@ def huber_loss(
         raise ValueError(f"huber_loss does not support non-positive values for delta, got {delta}")
     _warn_of_broadcast(input, target)
     losses = _huber(input, target, delta=delta)
-    if weight is None:
-        return _reduced(losses, reduction)
-    if reduction != "mean":
-        return _reduced(losses * weight, reduction)
-    return _reduced(losses * weight, "sum") / sum_over(weight, dim=None, keepdim=False)
+    return _reduced(losses if weight is None else losses * weight, reduction)
 
 
 def smooth_l1_loss(
