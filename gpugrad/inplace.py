@@ -30,27 +30,55 @@ def assign(target: Any, source: Any) -> None:
     np.copyto(target, source, casting="unsafe")
 
 
+# A view is looked up by the steps that lead to it, and these (`view`, `as_strided`) mean something for the order in which
+# elements lie in memory. So what they are taken of is laid out as the tensor was: `order` lists its dimensions, outermost
+# first, or is None if they are in order.
+
+
+def memory_order(array: Any) -> tuple[int, ...] | None:
+    """The dimensions of `array` as they lie in memory, outermost first; None if that is 0, 1, 2, ..."""
+    if array.flags.c_contiguous:
+        return None
+    return tuple(sorted(range(array.ndim), key=lambda d: -array.strides[d]))
+
+
+def reordered(x: Any, order: tuple[int, ...] | None, copy: Any) -> Any:
+    """`x` with elements in memory order `order`: `copy` makes an array contiguous."""
+    if order is None:
+        return copy(x)
+    return copy(x.transpose(order)).transpose(sorted(range(x.ndim), key=order.__getitem__))
+
+
 @op
-def clear_view(x: Any, *, steps: Any) -> Any:
+def in_order(x: Any, *, order: tuple[int, ...] | None) -> Any:
+    """`x` if its elements lie in memory in this `order`, else a copy whose elements do."""
+    return reordered(x, order, lambda y: y if y.flags.c_contiguous else y.copy("C"))
+
+
+in_order.defvjp(x=lambda g: g)
+
+
+@op
+def clear_view(x: Any, *, steps: Any, order: tuple[int, ...] | None) -> Any:
     """A copy of `x` with zeros where the view that `steps` describe lies."""
-    out = np.array(x)
+    out = reordered(x, order, lambda y: y.copy("C"))
     follow(out, steps)[...] = 0
     return out
 
 
-clear_view.defvjp(x=lambda g, *, steps: clear_view(g, steps=steps))
+clear_view.defvjp(x=lambda g, *, steps, order: clear_view(g, steps=steps, order=order))
 
 
-def _view_write_body(base: Any, source: Any, *, steps: Any) -> Any:
-    out = np.array(base)
+def _view_write_body(base: Any, source: Any, *, steps: Any, order: tuple[int, ...] | None) -> Any:
+    out = reordered(base, order, lambda y: y.copy("C"))
     follow(out, steps)[...] = source
     return out
 
 
 VIEW_WRITE = Op(_view_write_body, name="copy_slices")
 VIEW_WRITE.defvjp(
-    base=lambda g, *, steps: clear_view(g, steps=steps),
-    source=lambda g, *, steps: follow(g, steps),
+    base=lambda g, *, steps, order: clear_view(g, steps=steps, order=order),
+    source=lambda g, *, steps, order: follow(in_order(g, order=order), steps),
 )
 
 
@@ -182,7 +210,9 @@ def _ready_view_write() -> Op:
 def _write_through(root: Tensor, steps: Any, value: Tensor) -> None:
     """Put "the old root with `value` at `steps`" in the root's place on the tape."""
     parents = tuple((t._node or t) if t._requires_grad else None for t in (root, value))
-    attach(root, Node(_ready_view_write(), parents, (), (), (steps,), root._array.shape, root._array.dtype))
+    array = root._array
+    params = (steps, memory_order(array))
+    attach(root, Node(_ready_view_write(), parents, (), (), params, array.shape, array.dtype))
 
 
 def _protect(node: Node | None, cell: list[int], since: int) -> None:

@@ -73,17 +73,19 @@ class MoreMethods:
 
         RuntimeError for fewer than 2 dimensions, or for more of different sizes.
         """
-        shape, strides = self.shape, self.stride()  # type: ignore[attr-defined]
+        shape = self.shape  # type: ignore[attr-defined]
         if len(shape) < 2:
             raise RuntimeError(f"fill_diagonal_(): dimensions must larger than 1, got {len(shape)}")
-        if len(shape) > 2 and len({*shape}) > 1:
-            raise RuntimeError(f"fill_diagonal_(): all dimensions of input must be of equal length, got {list(shape)}")
-        size, step, start = min(shape), sum(strides), self.storage_offset()  # type: ignore[attr-defined]
-        self.as_strided((size,), (step,), start).fill_(fill_value)  # type: ignore[attr-defined]
-        height, width = shape[:2]
-        if wrap and len(shape) == 2 and height > width + 1 > 1:
-            rest = (height * width + width) // (width + 1) - size
-            self.as_strided((rest,), (step,), start + strides[0] * (width + 1)).fill_(fill_value)  # type: ignore[attr-defined]
+        if len(shape) > 2:
+            if len({*shape}) > 1:
+                raise RuntimeError(
+                    f"fill_diagonal_(): all dimensions of input must be of equal length, got {list(shape)}"
+                )
+            self[(ops.arange(shape[0], device=self.device),) * len(shape)] = fill_value  # type: ignore[attr-defined, index]
+            return self  # type: ignore[return-value]
+        height, width = shape
+        for row in range(0, height if wrap else 1, width + 1):
+            self[row:].diagonal().fill_(fill_value)  # type: ignore[index]
         return self  # type: ignore[return-value]
 
     # ---- made from this one ----

@@ -62,7 +62,9 @@ def test_namespaces_export_only_pytorchs_names(torch: types.ModuleType, where: s
     assert sorted(name for name in exported if not hasattr(theirs, name)) == []
 
 
-@pytest.mark.parametrize("name", ["nn.functional", "optim.lr_scheduler", "utils.data", "autograd.functional", "autograd.function"])
+@pytest.mark.parametrize(
+    "name", ["nn.functional", "optim.lr_scheduler", "utils.data", "autograd.functional", "autograd.function"]
+)
 def test_namespaces_are_modules_that_can_be_imported(name: str) -> None:
     assert importlib.import_module(f"gpugrad.{name}") is find(name)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..inplace import assign, clear_view
+from ..inplace import assign, clear_view, in_order, reordered
 from ..ops import fill as fills
 from ..ops.cast import cast_float, cast_other
 from ..ops.rearrange import _clone, _flip, _repeat
@@ -292,9 +292,14 @@ def _(g: Any, *, shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
     return out if write(out[(*index, ...) if ... not in index else index], g) else NotImplemented
 
 
+@in_order.kernel
+def _(x: Any, *, order: tuple[int, ...] | None) -> Any:
+    return reordered(x, order, contiguous)
+
+
 @clear_view.kernel
-def _(x: Any, *, steps: Any) -> Any:
-    out = copied(x)
+def _(x: Any, *, steps: Any, order: tuple[int, ...] | None) -> Any:
+    out = reordered(x, order, copied)
     return out if set_all(follow(out, steps), 0) else NotImplemented
 
 

@@ -28,7 +28,9 @@ _fill.defvjp(x=lambda g: zero(g))
 def copy(x: Any, source: Any) -> Any:
     """`source`, broadcast and converted to the shape and dtype of `x`."""
     if source.ndim > x.ndim:  # NumPy would drop leading dimensions of size 1
-        raise RuntimeError(f"copy_(): output with shape {[*x.shape]} doesn't match the broadcast shape {[*source.shape]}")
+        raise RuntimeError(
+            f"copy_(): output with shape {[*x.shape]} doesn't match the broadcast shape {[*source.shape]}"
+        )
     out = np.empty_like(x)
     np.copyto(out, source, casting="unsafe")
     return out

@@ -70,7 +70,9 @@ for epoch in range(2):
         for p in model.parameters():
             p.data.add_(p.grad, alpha=-lr)
         total_loss += seq_len * loss.item()
-    print(f"| epoch {epoch} | norm {norm:.4f} | loss {total_loss / len(train_data):5.4f} | ppl {math.exp(total_loss / len(train_data)):8.3f}")
+    print(
+        f"| epoch {epoch} | norm {norm:.4f} | loss {total_loss / len(train_data):5.4f} | ppl {math.exp(total_loss / len(train_data)):8.3f}"
+    )
 
 model.eval()
 with torch.no_grad():
