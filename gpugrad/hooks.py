@@ -41,3 +41,17 @@ def add_hook(hooks: _Hooks, hook: Callable[..., Any]) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     return handle
+
+
+def move_retained(tensor: Any, old: Any, new: Any) -> None:
+    """Let `retain_grad` of `tensor`, which was at the node `old`, follow it to `new`, its place after a write."""
+    if old is None or old is new or old.extra is None:
+        return
+    retained = old.extra.get("retained")
+    if retained is None or retained() is not tensor:
+        return
+    del old.extra["retained"]
+    if new is not None:
+        if new.extra is None:
+            new.extra = {}
+        new.extra["retained"] = retained

@@ -18,6 +18,7 @@ from .core import Node, Tensor, attach, mark_written, tick, wrap
 from .dtypes import as_dtype
 from .errors import explain
 from .fp_errors import SILENT, quiet, restore
+from .hooks import move_retained
 from .modes import state
 from .op import Op, op
 from .ops.cast import cast
@@ -163,6 +164,7 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
     if not recorded:
         return
     if tensor._base is None:
+        move_retained(tensor, tensor._node, value._node)
         tensor._node, tensor._requires_grad = value._node, value._requires_grad
     else:
         _write_through(root, steps, value)
@@ -212,7 +214,9 @@ def _write_through(root: Tensor, steps: Any, value: Tensor) -> None:
     parents = tuple((t._node or t) if t._requires_grad else None for t in (root, value))
     array = root._array
     params = (steps, memory_order(array))
-    attach(root, Node(_ready_view_write(), parents, (), (), params, array.shape, array.dtype))
+    node = Node(_ready_view_write(), parents, (), (), params, array.shape, array.dtype)
+    move_retained(root, root._node, node)
+    attach(root, node)
 
 
 def _protect(node: Node | None, cell: list[int], since: int) -> None:
@@ -278,6 +282,7 @@ def become(tensor: Tensor, function: Any, *args: Any) -> Tensor:
         if hasattr(tensor, slot):
             setattr(before, slot, getattr(tensor, slot))
     after = function(before, *args)
+    move_retained(tensor, tensor._node, after._node)
     for slot in ("_array", "_node", "_requires_grad", "_base", "_view", "_synced"):
         setattr(tensor, slot, getattr(after, slot))
     return tensor

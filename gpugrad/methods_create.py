@@ -402,7 +402,7 @@ class CreateMethods:
         self, gradient: Tensor | None = None, retain_graph: Any = None, create_graph: Any = False, inputs: Any = None
     ) -> None:
         """Add the gradients of this tensor to `.grad` of the leaves it was computed from; see `autograd.backward`."""
-        _engine().backward(self, gradient, retain_graph, create_graph, inputs)
+        _engine().backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(grad)` whenever the gradient of this tensor is computed; what it returns replaces it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .hooks import move_retained
 from .modes import enable_grad
 
 
@@ -30,6 +31,7 @@ def _resync_from_base(view: Any) -> None:
         fresh = op.function(view._base, **params)
     check_same_place(fresh._array, view._array)
     view._synced = view._written[0]
+    move_retained(view, view._node, fresh._node)
     view._node, view._requires_grad = fresh._node, fresh._requires_grad
 
 

@@ -233,6 +233,31 @@ def test_retain_grad() -> None:
     assert y.grad.tolist() == [3.0]
 
 
+@pytest.mark.parametrize("write", ["mul_", "part", "view", "base", "fill_"])
+def test_retain_grad_follows_a_tensor_that_is_written(write: str) -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    kept = y[:1] if write in ("view", "base") else y
+    kept.retain_grad()
+    if write == "part":
+        y[1] = 5
+    elif write == "fill_":
+        y.fill_(3)
+    else:
+        (y if write == "base" else kept).mul_(3)
+    (kept * kept).sum().backward()
+    assert kept.retains_grad and kept.grad is not None
+    assert kept.grad.tolist() == (2 * kept.detach()).tolist()
+
+
+def test_gradients_of_chosen_inputs() -> None:
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    y = x * w
+    (y * y).sum().backward(inputs=[w, y])
+    assert x.grad is None and w.grad is not None and w.grad.tolist() == [6, 32]
+    assert y.grad is not None and y.grad.tolist() == [6, 16]
+
+
 def test_grad_of_a_non_leaf_warns() -> None:
     y = leaf(1.0) * 2
     with pytest.warns(UserWarning, match="not a leaf"):
