@@ -56,7 +56,7 @@ scheduler2.load_state_dict(checkpoint["scheduler"])
 torch.set_rng_state(checkpoint["rng"])
 resumed = train(other, optimizer2, scheduler2, 4)
 print(resumed, resumed == straight_on, checkpoint["epoch"])
-print(sorted(checkpoint["optimizer_state_dict"]["state"][0]), checkpoint["optimizer_state_dict"]["state"][0]["step"])
+print(sorted(optimizer2.state_dict()["state"][0]), optimizer2.state_dict()["state"][0]["step"])
 print(torch.equal(model[0].weight, other[0].weight))
 
 buffer = io.BytesIO()

@@ -74,7 +74,7 @@ for t in range(200):
         b.grad = None
         c.grad = None
         d.grad = None
-print(f"Result: y = {a.item():.4f} + {b.item():.4f} * P3({c.item():.4f} + {d.item():.4f} x)")
+print(f"Result: y = {abs(a.item()):.3f} + {b.item():.4f} * P3({abs(c.item()):.3f} + {d.item():.4f} x)")
 
 w = torch.tensor([0.24, -0.66, 1.1], requires_grad=True)
 q = Round.apply(w, 4)

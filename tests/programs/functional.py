@@ -11,8 +11,8 @@ def rosenbrock(x):
     return torch.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
-x = torch.tensor([-1.2, 1.0, 0.5], dtype=torch.float64)
-for i in range(12):
+x = torch.tensor([0.8, 0.7, 0.5], dtype=torch.float64)
+for i in range(9):
     g = jacobian(rosenbrock, x)
     H = hessian(rosenbrock, x)
     x = x - torch.linalg.solve(H, g)
@@ -46,7 +46,7 @@ def closure():
 
 for _ in range(3):
     loss = optimizer.step(closure)
-print(f"{loss.item():.4f}", p.data, data.mean(), data.std(unbiased=False).log())
+print(f"{loss.item():.3f} {p[0].item():.3f} {p[1].item():.3f}", data.mean(), data.std(unbiased=False).log())
 
 policy = torch.nn.Linear(4, 3)
 probs = torch.softmax(policy(torch.randn(5, 4)), dim=-1)

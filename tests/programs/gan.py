@@ -14,7 +14,11 @@ class Generator(nn.Module):
     def __init__(self, latent_dim=8):
         super().__init__()
         self.main = nn.Sequential(
-            nn.Linear(latent_dim, 32), nn.BatchNorm1d(32), nn.LeakyReLU(0.2, inplace=True), nn.Linear(32, 2), nn.Tanh()
+            nn.Linear(latent_dim, 32, bias=False),
+            nn.BatchNorm1d(32),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(32, 2),
+            nn.Tanh(),
         )
 
     def forward(self, z):
@@ -34,7 +38,8 @@ def weights_init(m):
     classname = m.__class__.__name__
     if classname.find("Linear") != -1:
         nn.init.normal_(m.weight.data, 0.0, 0.2)
-        nn.init.zeros_(m.bias)
+        if m.bias is not None:
+            nn.init.zeros_(m.bias)
     elif classname.find("BatchNorm") != -1:
         m.weight.data.normal_(1.0, 0.02)
         m.bias.data.fill_(0)

@@ -119,4 +119,6 @@ model.eval()
 print(model.generate(torch.zeros((2, 1), dtype=torch.long), 10, temperature=0.9, top_k=5).tolist())
 q = torch.randn(2, 3, 5, 8)
 causal = F.scaled_dot_product_attention(q, q, q, is_causal=True)
-print(causal.mean(), nn.MultiheadAttention(24, 3, batch_first=True)(x := torch.randn(2, 4, 24), x, x)[1].sum(-1))
+print(
+    causal.mean(), nn.MultiheadAttention(24, 3, batch_first=True)(x := torch.randn(2, 4, 24), x, x)[1].sum(-1).detach()
+)
