@@ -50,6 +50,10 @@ def reordered(x: Any, order: tuple[int, ...] | None, copy: Any) -> Any:
     return copy(x.transpose(order)).transpose(sorted(range(x.ndim), key=order.__getitem__))
 
 
+def _copied(x: Any) -> Any:
+    return np.array(x, order="C")  # an array even of a NumPy scalar, which `x.copy` would leave one
+
+
 @op
 def in_order(x: Any, *, order: tuple[int, ...] | None) -> Any:
     """`x` if its elements lie in memory in this `order`, else a copy whose elements do."""
@@ -62,7 +66,7 @@ in_order.defvjp(x=lambda g: g)
 @op
 def clear_view(x: Any, *, steps: Any, order: tuple[int, ...] | None) -> Any:
     """A copy of `x` with zeros where the view that `steps` describe lies."""
-    out = reordered(x, order, lambda y: y.copy("C"))
+    out = reordered(x, order, _copied)
     follow(out, steps)[...] = 0
     return out
 
@@ -71,7 +75,7 @@ clear_view.defvjp(x=lambda g, *, steps, order: clear_view(g, steps=steps, order=
 
 
 def _view_write_body(base: Any, source: Any, *, steps: Any, order: tuple[int, ...] | None) -> Any:
-    out = reordered(base, order, lambda y: y.copy("C"))
+    out = reordered(base, order, _copied)
     follow(out, steps)[...] = source
     return out
 

@@ -107,6 +107,17 @@ def test_gradients_that_arrive_in_another_memory_order(torch: Any, view: str) ->
     check_like_torch(torch, from_columns)
 
 
+def test_a_write_through_a_view_of_a_scalar(torch: Any) -> None:
+    def program(m: Any, x: Any, w: Any) -> Any:
+        y = x.sum()
+        y.view(1).mul_(w)
+        y[None, None].add_(1)
+        y.unsqueeze(0)[0] = w * 3 + y.detach()
+        return y * w
+
+    check_like_torch(torch, program)
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_follows_writes_to_its_base_and_to_other_views(torch: Any, view: str) -> None:
     def program(m: Any, x: Any, w: Any) -> Any:
