@@ -108,3 +108,12 @@ def test_factories_make_tensors_there(device: str, make: Any) -> None:
 def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(RuntimeError, match="invalid device ordinal: cuda:7 was asked for"):
         gpugrad.zeros(1, device="cuda:7")
+
+
+def test_a_written_view_is_looked_up_in_a_gradient_of_another_memory_order(device: str) -> None:
+    x = gpugrad.ones(2, 3, device=device, requires_grad=True)
+    y = x * 2
+    y.view(-1)[:2].fill_(1.0)
+    y.view(3, 2)[2] = x.view(-1)[:2] * 3
+    (y.t() * gpugrad.arange(1.0, 7.0, device=device).reshape(3, 2)).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [[12.0, 18.0, 10.0], [4.0, 0.0, 0.0]]
