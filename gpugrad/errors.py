@@ -16,29 +16,30 @@ def explain(op: Any, error: Exception, args: tuple[Any, ...], params: dict[str, 
     """
     if op.check is not None:
         op.check(*args)  # what NumPy refuses by itself, said in PyTorch's words
+    name = op.name.strip("_")
     if isinstance(error, np.exceptions.AxisError):
         ndim = error.ndim if error.ndim is not None else 0
         bound = max(ndim, 1)
         return IndexError(
-            f"{op.name}(): Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], "
+            f"{name}(): Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], "
             f"but got {error.axis})"
         )
     if type(error) is ValueError:
         shapes = [tuple(a.shape) for a in args if hasattr(a, "shape")]
         if "broadcast" in str(error):
-            return RuntimeError(f"{op.name}(): {_mismatch(shapes)}")
-        return RuntimeError(f"{op.name}(): {error}, for inputs of shapes {', '.join(map(str, shapes))}{_said(params)}")
+            return RuntimeError(f"{name}(): {_mismatch(shapes)}")
+        return RuntimeError(f"{name}(): {error}, for inputs of shapes {', '.join(map(str, shapes))}{_said(params)}")
     if isinstance(error, MemoryError):
-        return RuntimeError(f"{op.name}(): not enough memory: {error}")
+        return RuntimeError(f"{name}(): not enough memory: {error}")
     if isinstance(error, TypeError) and "'NoneType'" in str(error) and any(a is None for a in args):
         at = next(i for i, a in enumerate(args) if a is None)
-        name = op.names[0 if op.variadic else at]
-        return TypeError(f"{op.name}(): argument '{name}' (position {at + 1}) must be Tensor, not NoneType")
+        given = op.names[0 if op.variadic else at]
+        return TypeError(f"{name}(): argument '{given}' (position {at + 1}) must be Tensor, not NoneType")
     if isinstance(error, TypeError) and re.match("(The )?numpy boolean |ufunc |Cannot cast ufunc ", str(error)):
         dtypes = " and ".join(sorted({str(a.dtype) for a in args if hasattr(a, "dtype")}))
-        return NotImplementedError(f'"{op.name}" not implemented for {dtypes}; convert with .to(dtype) first ({error})')
-    if type(error) in _NAMED and not _names_an_op(str(error), op.name):
-        return type(error)(f"{op.name}(): {error}")
+        return NotImplementedError(f'"{name}" not implemented for {dtypes}; convert with .to(dtype) first ({error})')
+    if type(error) in _NAMED and not _names_an_op(str(error), name):
+        return type(error)(f"{name}(): {error}")
     return error
 
 

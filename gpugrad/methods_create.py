@@ -127,6 +127,10 @@ class CreateMethods:
         return float(self.item())
 
     def __int__(self) -> int:
+        if self._array.size != 1:  # another class than `item`'s, as in PyTorch
+            raise ValueError(
+                f"only one element tensors can be converted to Python scalars, this has {self._array.size}"
+            )
         return int(self.item())
 
     def __complex__(self) -> complex:
@@ -193,7 +197,12 @@ class CreateMethods:
             return f"gpugrad.{_LEGACY_NAMES[self.dtype.name]}Tensor"
         if isinstance(dtype, str):
             name = dtype.rpartition(".")[2].removesuffix("Tensor")
-            dtype = {v: k for k, v in _LEGACY_NAMES.items()}.get(name, name.lower())
+            known = {v: k for k, v in _LEGACY_NAMES.items()}
+            if name not in known:
+                raise ValueError(
+                    f"invalid type: {dtype!r}; it is one of {', '.join(f'gpugrad.{n}Tensor' for n in known)}"
+                )
+            dtype = known[name]
         return self.to(as_dtype(getattr(dtype, "dtype", dtype)))
 
     def type_as(self, other: Tensor) -> Tensor:

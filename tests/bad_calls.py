@@ -29,6 +29,20 @@ def _tensor(t: Any, shape: str, dtype: str = "float32") -> Any:
 
 
 SHAPES: dict[str, Bad] = {
+    "int": Bad("2", lambda t, x: int(x), r"only one element tensors can be converted.*2"),
+    "tril_indices": Bad("", lambda t: t.tril_indices(-1, 2), r"row must be non-negative, got -1"),
+    "triu_indices": Bad("", lambda t: t.triu_indices(2, -1), r"col must be non-negative, got -1"),
+    "Embedding of a vector": Bad("3", lambda t, x: t.nn.Embedding.from_pretrained(x), r"2-dimensional, got 1"),
+    "TensorDataset": Bad("2 3", lambda t, x, y: t.utils.data.TensorDataset(x, y), r"Size mismatch.*\[2, 3\]"),
+    "max_pool2d, padding": Bad(
+        "1x1x4x4", lambda t, x: t.nn.functional.max_pool2d(x, 2, padding=2), r"max_pool.*pad=2, kernel_size=2"
+    ),
+    "avg_pool2d, padding": Bad(
+        "1x1x4x4", lambda t, x: t.nn.functional.avg_pool2d(x, 2, padding=2), r"^avg_pool.*pad=2, kernel_size=2"
+    ),
+    "nn.functional.unfold": Bad(
+        "1x1x2x2", lambda t, x: t.nn.functional.unfold(x, 3), r"^unfold.*\(3, 3\).*do not fit into \(2, 2\)"
+    ),
     "add": Bad("2x3 4", lambda t, x, y: x + y, r"add.*\(3\).*\(4\).*dimension 1"),
     "add of three dims": Bad("2x3x4 2x1x4", lambda t, x, y: t.add(x, y[:, :, :3]), r"add.*\(4\).*\(3\).*dimension 2"),
     "sub": Bad("2x3 3x2", lambda t, x, y: x - y, r"sub.*\(3\).*\(2\)"),
@@ -165,6 +179,9 @@ SHAPES: dict[str, Bad] = {
 }
 
 DTYPES: dict[str, Bad] = {
+    "full of a word": Bad("", lambda t: t.full((2,), "a"), r"full.*fill_value.*str"),
+    "tensor of objects": Bad("", lambda t: t.tensor([object()]), r"object"),
+    "type by a name": Bad("2", lambda t, x: x.type("torch.Foo"), r"invalid type: 'torch.Foo'; it is one of"),
     "mm of bool": Bad("2x2:bool 2x2:bool", lambda t, x, y: x @ y, r"mm.*bool"),
     "bmm of bool": Bad("1x2x2:bool 1x2x2:bool", lambda t, x, y: t.bmm(x, y), r"mm.*bool"),
     "mv of bool": Bad("2x2:bool 2:bool", lambda t, x, y: x @ y, r"mm.*bool"),

@@ -98,7 +98,8 @@ def _from_python(data: Any, wanted: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"expected sequences of equal length at every level of the data: {error}") from None
     if array.dtype.kind in "OUSM":
-        wrong = ValueError if isinstance(data, (list, tuple)) and array.dtype.kind in "US" else TypeError  # PyTorch's
+        listed = isinstance(data, (list, tuple))  # PyTorch's classes:
+        wrong = TypeError if not listed else RuntimeError if array.dtype.kind == "O" else ValueError
         raise wrong(f"expected numbers, got data that NumPy reads as {array.dtype}: {str(data)[:60]}")
     if array.dtype.kind == "c":
         raise complex_not_supported("a tensor of complex numbers")
@@ -222,6 +223,8 @@ def full(
 ) -> Tensor:
     """A tensor filled with `fill_value`; its dtype follows the value unless given."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
     wanted = scalar_dtype(value) if dtype is None else dtype
     return _filled((size,) if isinstance(size, int) else tuple(size), value, wanted, device, requires_grad, out, "full")
 

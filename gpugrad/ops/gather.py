@@ -298,14 +298,14 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     """`gather` with `input` and `indices` broadcast in the other dimensions; without `dim`, of the flattened tensor."""
     if indices._array.dtype != np.int64:
         raise RuntimeError(
-            f"torch.take_along_dim(): dtype of indices should be Long but got {as_dtype(indices._array.dtype)}"
+            f"take_along_dim(): dtype of indices should be Long but got {as_dtype(indices._array.dtype)}"
         )
     if dim is None:
         result = gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
         return result if out is None else into(out, result, "take_along_dim")
     if input._array.ndim != indices._array.ndim:
         raise RuntimeError(
-            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input._array.ndim} dimensions for input, and {indices._array.ndim} dimensions for indices"
         )
     dim = normalize_dim(dim, input._array.ndim)

@@ -84,7 +84,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     """
     given = _listed(tensors, "cat")
     if not given:
-        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("cat(): expected a non-empty list of Tensors")
     shapes = [x._array.shape for x in given]
     kept = [i for i, shape in enumerate(shapes) if shape != (0,)]
     first = shapes[kept[0]] if kept else (0,)

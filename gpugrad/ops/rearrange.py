@@ -249,12 +249,20 @@ def triu(input: Any, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """The (2, n) row and column indices of the lower triangle of a (row, col) matrix, row by row; int64 by default."""
+    _check_sizes(row, col)
     return _triangle(np.tril_indices(row, offset, col), dtype, device)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """The (2, n) row and column indices of the upper triangle of a (row, col) matrix, row by row; int64 by default."""
+    _check_sizes(row, col)
     return _triangle(np.triu_indices(row, offset, col), dtype, device)
+
+
+def _check_sizes(row: int, col: int) -> None:
+    for name, size in (("row", row), ("col", col)):
+        if size < 0:
+            raise RuntimeError(f"{name} must be non-negative, got {size}")
 
 
 def _triangle(indices: Any, dtype: Any, device: Any) -> Tensor:
@@ -273,10 +281,10 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in (None, "ij", "xy"):
-        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+        raise RuntimeError(f'meshgrid(): indexing must be one of "xy" or "ij", but received: {indexing}')
     for x in tensors:
         if len(x.shape) > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(x.shape)}")
+            raise RuntimeError(f"meshgrid(): Expected 0D or 1D tensor in the tensor list but got: {list(x.shape)}")
     swap = indexing == "xy" and len(tensors) > 1
     ordered = [tensors[1], tensors[0], *tensors[2:]] if swap else list(tensors)
     shape = tuple([x._array.size for x in ordered])

@@ -57,12 +57,12 @@ class _Chain(IterableDataset[Any]):
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """Sample i is the tuple of the i-th rows of the tensors. ValueError if they differ in length."""
+    """Sample i is the tuple of the i-th rows of the tensors. AssertionError if they differ in length."""
 
     def __init__(self, *tensors: Tensor) -> None:
         lengths = [len(tensor) for tensor in tensors]
         if len(set(lengths)) > 1:
-            raise ValueError(f"Size mismatch between tensors: their lengths are {lengths}")
+            raise AssertionError(f"Size mismatch between tensors: their lengths are {lengths}")
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
