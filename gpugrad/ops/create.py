@@ -222,7 +222,7 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor filled with `fill_value`; its dtype follows the value unless given."""
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    value: Any = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
     wanted = scalar_dtype(value) if dtype is None else dtype
