@@ -222,11 +222,15 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor filled with `fill_value`; its dtype follows the value unless given."""
-    value: Any = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    if not isinstance(value, (int, float, np.number, np.bool_)):
-        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    _check_number("full", value)
     wanted = scalar_dtype(value) if dtype is None else dtype
     return _filled((size,) if isinstance(size, int) else tuple(size), value, wanted, device, requires_grad, out, "full")
+
+
+def _check_number(name: str, value: Any) -> None:
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"{name}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
 
 
 @op(name="like")
