@@ -20,7 +20,9 @@ from gpugrad.ops.names import ELSEWHERE, LATER
 
 OPS = Path(ops.__file__).parent
 HEAVY = {"cupy", "dataclasses", "json", "matplotlib", "numpy.random", "rich", "traceback", "zipfile"}
-HEAVY |= {f"gpugrad.{name}" for name in ("anomaly", "autograd", "engine", "expr", "fft", "gradcheck", "linalg")}
+HEAVY |= {
+    f"gpugrad.{name}" for name in ("anomaly", "autograd", "engine", "expr", "fft", "function", "gradcheck", "linalg")
+}
 HEAVY |= {
     f"gpugrad.{name}" for name in ("nn", "optim", "printing", "random", "serialization", "special", "toplevel", "utils")
 }

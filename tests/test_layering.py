@@ -17,6 +17,7 @@ LAYERS = [
     {"expr", "walk", "engine", "anomaly"},
     {
         "exchange",
+        "function",
         "gradcheck",
         "serialization",
         "special",

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.function import Function
 from ..core import Tensor, wrap
 from ..dtypes import LOW_PRECISION
 from ..engine import grad
+from ..function import Function
 from ..modes import enable_grad, is_grad_enabled
 
 Launch = Callable[..., tuple[Any, ...]]

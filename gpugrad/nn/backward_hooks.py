@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.function import Function
 from ..core import Tensor
+from ..function import Function
 from ..modes import is_grad_enabled
 
 Grads = tuple[Any, ...]
