@@ -31,6 +31,16 @@ def test_an_empty_part_of_a_tensor_does_not_grow() -> None:
     assert whole.tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("name", ["qr", "eigh", "slogdet", "svd"])
+def test_decompositions(name: str) -> None:
+    function = getattr(gpugrad.linalg, name)
+    expected = function(X)
+    outs = tuple(gpugrad.empty(0) for _ in expected)
+    found = function(X, out=outs)
+    assert type(found) is type(expected) and all(a is b for a, b in zip(found, outs))
+    assert [t.tolist() for t in outs] == [t.tolist() for t in expected]
+
+
 @pytest.mark.parametrize("name", ["max", "sort", "svd"])
 def test_nothing_is_written_unless_everything_fits(name: str) -> None:
     first = gpugrad.zeros(2, 2) if name != "max" else gpugrad.zeros(2)

@@ -68,7 +68,7 @@ def _qr_rule(g: Any, out: Any, *, mode: str) -> Any:
 _qr.defvjp(_qr_rule)
 
 
-def linalg_qr(A: Any, mode: str = "reduced") -> QRResult:
+def linalg_qr(A: Any, mode: str = "reduced", *, out: tuple[Tensor, Tensor] | None = None) -> QRResult:
     """Q with orthonormal columns and R, upper triangular, with `A = Q @ R`.
 
     `mode` is "reduced", "complete" (Q is square) or "r" (Q is empty). RuntimeError for another, or, in the backward
@@ -79,9 +79,11 @@ def linalg_qr(A: Any, mode: str = "reduced") -> QRResult:
         raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced', 'r', or 'complete'")
     rows, columns = A.shape[-2:]
     if mode == "r" or rows >= columns:
-        return QRResult(*_qr(A, mode=mode))
-    q = _qr(narrow(A, -1, 0, rows), mode=mode)[0]  # the first columns alone say what Q is
-    return QRResult(q, triangle(matmul(adjoint(q), A), upper=True, diagonal=1.0))
+        result = QRResult(*_qr(A, mode=mode))
+    else:
+        q = _qr(narrow(A, -1, 0, rows), mode=mode)[0]  # the first columns alone say what Q is
+        result = QRResult(q, triangle(matmul(adjoint(q), A), upper=True, diagonal=1.0))
+    return result if out is None else QRResult(*into_each(out, result, "linalg_qr"))
 
 
 def qr(input: Any, some: bool = True) -> QRResult:
@@ -136,14 +138,15 @@ def _eigh_rule(g: Any, out: Any) -> Any:
 _eigh.defvjp(_eigh_rule)
 
 
-def eigh(A: Any, UPLO: str = "L") -> EighResult:
+def eigh(A: Any, UPLO: str = "L", *, out: tuple[Tensor, Tensor] | None = None) -> EighResult:
     """Eigenvalues in ascending order and eigenvectors (columns) of symmetric matrices; one triangle is read.
 
     LinAlgError if the algorithm does not converge.
     """
     check_matrix("linalg.eigh", A, square=True)
     _check_uplo(UPLO)
-    return EighResult(*_eigh(A, UPLO=UPLO.upper()))
+    result = EighResult(*_eigh(A, UPLO=UPLO.upper()))
+    return result if out is None else EighResult(*into_each(out, result, "linalg_eigh"))
 
 
 def _check_uplo(uplo: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..inplace import into
+from ..inplace import into, into_each
 from ..op import op
 from .arithmetic import mul
 from .compare import choose
@@ -264,9 +264,10 @@ def linalg_det(A: Any, *, out: Tensor | None = None) -> Any:
     return det(A) if out is None else into(out, det(A), "linalg_det")
 
 
-def linalg_slogdet(A: Any) -> SlogdetResult:
+def linalg_slogdet(A: Any, *, out: tuple[Tensor, Tensor] | None = None) -> SlogdetResult:
     """The sign and the logarithm of the absolute value of the determinant of square matrices."""
-    return slogdet(A)
+    result = slogdet(A)
+    return result if out is None else SlogdetResult(*into_each(out, result, "linalg_slogdet"))
 
 
 def logdet(input: Any) -> Any:
