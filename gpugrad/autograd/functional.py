@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
+from ..device import ARRAY_TYPES
 from ..engine import grad
 from ..modes import enable_grad
 
@@ -38,8 +39,12 @@ def _run(func: Callable[..., Any], leaves: tuple[Tensor, ...]) -> tuple[Any, tup
     return out, outs
 
 
+def _filled(array: Any, value: int) -> Any:
+    return ARRAY_TYPES[type(array)].full(array.shape, value, array.dtype)
+
+
 def _zeros(t: Tensor) -> Tensor:
-    return wrap(np.zeros_like(t._array))
+    return wrap(_filled(t._array, 0))
 
 
 def _gradients(
@@ -73,7 +78,7 @@ def _vectors(v: Any, like: tuple[Tensor, ...], what: str) -> tuple[Tensor, ...]:
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if the {what} is a single scalar")
-        return (wrap(np.ones_like(like[0]._array)),)
+        return (wrap(_filled(like[0]._array, 1)),)
     vs = _tuple(v)
     for i, (a, b) in enumerate(zip(vs, like, strict=True)):
         if tuple(a.shape) != tuple(b.shape):
@@ -94,7 +99,7 @@ def jvp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, stric
     leaves = _leaves(inputs, create_graph)
     vs = _vectors(v, leaves, "input of the function")
     out, outs = _run(func, leaves)
-    duals = tuple(wrap(np.zeros_like(t._array), True) for t in outs)
+    duals = tuple(wrap(_filled(t._array, 0), True) for t in outs)
     backwards = _gradients(outs, leaves, duals, True, strict)
     forwards = _gradients(backwards, duals, vs, create_graph, strict)
     return _like(out, _done(outs, create_graph)), _like(out, _done(forwards, create_graph))
@@ -114,6 +119,7 @@ def jacobian(
     nothing here.
     """
     from ..ops import stack
+    from ..ops.create import make
 
     leaves = _leaves(inputs, create_graph)
     out, outs = _run(func, leaves)
@@ -123,11 +129,12 @@ def jacobian(
         for j in range(o.numel()):
             unit = np.zeros(o.numel(), o._array.dtype)
             unit[j] = 1
-            vs = [wrap(unit.reshape(o.shape)) if i == k else _zeros(t) for i, t in enumerate(outs)]
+            cotangent = make(unit.reshape(o.shape), o.device)
+            vs = [cotangent if i == k else _zeros(t) for i, t in enumerate(outs)]
             for column, g in zip(per_input, _gradients(outs, leaves, vs, create_graph, strict)):
                 column.append(g)
         shaped = tuple(
-            (stack(column) if column else wrap(np.zeros((0, *t.shape), t._array.dtype))).reshape(
+            (stack(column) if column else make(np.zeros((0, *t.shape), t._array.dtype), t.device)).reshape(
                 tuple(o.shape) + tuple(t.shape)
             )
             for column, t in zip(per_input, leaves)
@@ -182,7 +189,7 @@ def vhp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, stric
     leaves = _leaves(inputs, create_graph)
     vs = _vectors(v, leaves, "input of the function")
     _, (out,) = _run(_scalar(func), leaves)
-    first = _gradients((out,), leaves, (wrap(np.ones_like(out._array)),), True, strict)
+    first = _gradients((out,), leaves, (wrap(_filled(out._array, 1)),), True, strict)
     second = _gradients(first, leaves, vs, create_graph, strict)
     (value,) = _done((out,), create_graph)
     return value, _like(inputs, _done(second, create_graph))

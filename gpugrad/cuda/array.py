@@ -35,6 +35,10 @@ class DeviceArray(cp.ndarray):  # type: ignore[name-defined]
     def copy(self, order: str = "C") -> Any:
         return cp.ndarray.copy(self, order).view(type=DeviceArray)
 
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        made = cp.ndarray.reshape(self, *shape, order=order)
+        return made if type(made) is DeviceArray else made.view(type=DeviceArray)  # a copy comes as CuPy's own type
+
 
 for _name, _function in OPERATORS.items():
     if not _name.startswith("__i") or _name == "__invert__":  # in place is CuPy's own

@@ -54,7 +54,7 @@ def write(target: Any, source: Any) -> bool:
 
 def _overlap(target: Any, source: Any) -> bool:
     """Whether the arrays may share memory other than element for element."""
-    if not target.size or not source.size or (target.base is None and source.base is None and target is not source):
+    if not target.size or not source.size or target.data.mem is not source.data.mem:
         return False
     (a, b), (c, d) = _extent(target), _extent(source)
     same = a == c and target.strides == source.strides and target.dtype == source.dtype

@@ -26,10 +26,11 @@ from ..ops.index import (
     write_places,
 )
 from ..settings import are_deterministic_algorithms_enabled
-from . import backend, bounds
+from . import bounds
 from .array import DeviceArray, empty
 from .copy import _overlap, contiguous, copied, filled, grid_for, write, zeros
 from .module import Kernel, cuda_name, kernels
+from .sort import order_of
 from .strides import MAX_DIMS, SMALL, alignment, bits, merged, padded, struct, walk, widening
 
 THREADS = (256,)  # kIndexThreads
@@ -67,7 +68,7 @@ def converted(x: Any, dtype: Any) -> Any:
 
 def in_order(index: Any) -> tuple[Any, Any]:
     """`index` (n,), int64, sorted, and where each of them stood; equal ones in their order."""
-    order = backend.cupy().argsort(index, kind="stable")
+    order = order_of(index, 0)
     out = empty(index.shape, index.dtype)
     read(out, index, order, (0,), "index")
     return out, order

@@ -15,5 +15,8 @@ from . import pool as pool
 from . import random as random
 from . import reduce as reduce
 from . import rules as rules
+from . import resample as resample
 from . import scan as scan
 from . import softmax as softmax
+from . import sort as sort
+from . import strided as strided

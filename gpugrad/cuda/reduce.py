@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import FLOATS, LOW_PRECISION
-from ..ops import linalg_norm, statistics
+from ..ops import compare, linalg_norm, statistics
 from ..ops import reduce as sums
 from ..ops import reduce_extrema as extrema
+from ..ops.attention import _all_masked
 from ..ops.cast import cast
 from ..ops.compare import choose
 from .array import empty
@@ -227,6 +228,16 @@ def _truth(x: Any, combiner: str, dim: Any, keepdim: bool) -> Any:
 @sums._all.kernel
 def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
     return _truth(x, "AllOf<int>", dim, keepdim)
+
+
+@compare._all_true.kernel
+def _(x: Any) -> Any:
+    return _truth(x, "AllOf<int>", None, False)
+
+
+@_all_masked.kernel
+def _(scores: Any) -> Any:
+    return _truth(scores == -math.inf, "AllOf<int>", (scores.ndim - 1,), True)
 
 
 @sums._any.kernel

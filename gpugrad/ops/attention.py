@@ -27,7 +27,7 @@ def _allowed_before(scores: Any) -> Any:
 @op
 def _all_masked(scores: Any) -> Any:
     """True in (..., L, 1) where no key is left to attend to."""
-    return np.max(scores, axis=-1, keepdims=True, initial=-np.inf) == -np.inf
+    return np.logical_and.reduce(scores == -np.inf, axis=-1, keepdims=True)
 
 
 def _repeat_heads(x: Any, heads: int) -> Any:

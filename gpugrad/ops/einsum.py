@@ -43,7 +43,7 @@ def align(x: Any, *, labels: Labels, wanted: Labels) -> Any:
         low = x.dtype in LOW_PRECISION
         x = np.add.reduce(x, axis=summed, dtype=np.float32 if low else None).astype(x.dtype, copy=False)
     kept = [label for label in distinct if label in wanted]
-    return np.array(x.transpose([kept.index(label) for label in wanted]))
+    return x.transpose([kept.index(label) for label in wanted]).copy("K")
 
 
 @op
@@ -54,7 +54,7 @@ def spread_labels(g: Any, *, labels: Labels, wanted: Labels, shape: tuple[int, .
     g = g.transpose([wanted.index(label) for label in kept])
     g = g.reshape([size if label in wanted else 1 for label, size in sizes.items()])
     if len(sizes) == len(labels):
-        return np.array(np.broadcast_to(g, shape))
+        return np.broadcast_to(g, shape).copy("K")
     out = np.zeros_like(g, shape=shape)
     out[_diagonal(labels, shape, g)] = g
     return out
@@ -336,14 +336,14 @@ def trace(input: Any) -> Any:
 @op(name="trace")
 def _trace(x: Any) -> Any:
     if x.dtype.kind in "biu":
-        return np.asarray(np.trace(x, dtype=np.int64))
-    return np.asarray(np.trace(x, dtype=np.float32 if x.dtype in LOW_PRECISION else None)).astype(x.dtype, copy=False)
+        return np.trace(x, dtype=np.int64)[...]
+    return np.trace(x, dtype=np.float32 if x.dtype in LOW_PRECISION else None)[...].astype(x.dtype, copy=False)
 
 
 @op
 def fill_diagonal(g: Any, *, shape: tuple[int, ...]) -> Any:
     """The adjoint of the trace: the scalar `g` on the diagonal of a matrix of zeros."""
-    return g * np.eye(*shape, dtype=g.dtype, like=np.asanyarray(g))
+    return g * np.eye(*shape, dtype=g.dtype, like=g[...])
 
 
 _trace.defvjp(x=lambda g, x_shape: fill_diagonal(g, shape=x_shape))

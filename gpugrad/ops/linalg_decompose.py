@@ -106,7 +106,7 @@ plus_identity.defvjp(x=lambda g: g)
 @op
 def off_diagonal(x: Any) -> Any:
     """Square matrices with zeros on the diagonal."""
-    out = np.array(x)
+    out = x.copy()
     i = np.arange(x.shape[-1], like=x)
     out[..., i, i] = 0
     return out
@@ -285,7 +285,7 @@ def _cutoff(s: Any, atol: float | None, rtol: float | None, shape: tuple[int, ..
     """Singular values up to this count as zero: the larger of `atol` and `rtol` times the largest."""
     if rtol is None:
         rtol = max(shape[-2:]) * float(np.finfo(s.dtype).eps) if atol is None else 0.0
-    return np.maximum(atol or 0.0, rtol * np.max(s, axis=-1, keepdims=True, initial=0))
+    return np.maximum(atol or 0.0, rtol * s[..., :1])  # they come in descending order
 
 
 @op(name="linalg_pinv")
@@ -334,7 +334,7 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Any:
 @op(name="linalg_matrix_rank")
 def _matrix_rank(a: Any, *, atol: float | None, rtol: float | None) -> Any:
     s = attempt("linalg.matrix_rank", lambda x: np.linalg.svd(x, compute_uv=False), a, problem=_NO_CONVERGENCE)
-    return np.asarray(np.add.reduce(s > _cutoff(s, atol, rtol, a.shape), axis=-1, dtype=np.int64))
+    return np.add.reduce(s > _cutoff(s, atol, rtol, a.shape), axis=-1, dtype=np.int64)[...]
 
 
 def matrix_rank(

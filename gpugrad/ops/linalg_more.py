@@ -32,9 +32,9 @@ _PADE = [
 _LARGEST_NORM = 5.37
 
 
-def _pade(a: np.ndarray) -> np.ndarray:
+def _pade(a: Any) -> Any:
     """The exponential of matrices of small norm, in float64."""
-    one = np.eye(a.shape[-1])
+    one = np.eye(a.shape[-1], like=a)
     even, odd, power = one * _PADE[0], one * _PADE[1], one
     square = a @ a
     for k in range(2, 14, 2):
@@ -48,12 +48,12 @@ def _pade(a: np.ndarray) -> np.ndarray:
 @op(name="linalg_matrix_exp")
 def _matrix_exp(a: Any) -> Any:
     wide = a.astype(np.float64)
-    norms = np.abs(wide).sum(-2).max(-1, initial=0)
+    norms = np.abs(wide).sum(-2).max(-1)
     if not np.all(np.isfinite(norms)):
         return np.full_like(a, np.nan)
     halvings = np.maximum(np.ceil(np.log2(np.maximum(norms, 1e-300) / _LARGEST_NORM)), 0)[..., None, None]
     out = _pade(wide / 2**halvings)
-    for k in range(int(halvings.max(initial=0))):
+    for k in range(int(halvings.max())):
         out = np.where(halvings > k, out @ out, out)
     return out.astype(a.dtype)
 

@@ -204,7 +204,7 @@ def cholesky_inverse(input: Any, upper: bool = False, *, out: Tensor | None = No
 
 @op(name="linalg_det")
 def _det(a: Any) -> Any:
-    return np.asarray(np.linalg.det(a))
+    return np.linalg.det(a)[...]  # an array, where NumPy has made a scalar
 
 
 @op
@@ -214,7 +214,7 @@ def cofactor(a: Any) -> Any:
     others = np.ones_like(s)  # the product of all singular values but one
     others[..., 1:] = np.cumprod(s[..., :-1], axis=-1)
     others[..., :-1] *= np.cumprod(s[..., :0:-1], axis=-1)[..., ::-1]
-    orientation = np.asarray(np.linalg.det(u) * np.linalg.det(vh))
+    orientation = (np.linalg.det(u) * np.linalg.det(vh))[...]
     return (u * others[..., None, :]) @ vh * orientation[..., None, None]
 
 
@@ -243,7 +243,7 @@ def det(input: Any) -> Any:
 @op(name="linalg_slogdet", outputs=2)
 def _slogdet(a: Any) -> Any:
     sign, logabsdet = np.linalg.slogdet(a)
-    return np.asarray(sign), np.asarray(logabsdet)
+    return sign[...], logabsdet[...]
 
 
 def _slogdet_rule(g: Any, a: Any) -> Any:

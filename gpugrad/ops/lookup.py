@@ -25,7 +25,7 @@ def _limit_rows(weight: Any, indices: Any, *, max_norm: float, norm_type: float)
 @op
 def _divide_gradient(x: Any, counts: Any) -> Any:
     """`x`, whose gradient is divided by `counts`."""
-    return np.array(x)
+    return x.copy()
 
 
 _divide_gradient.defvjp(x=lambda g, counts: g / counts)

@@ -160,7 +160,7 @@ def _check_quantile(name: str, input: Any, q: Any, interpolation: str) -> tuple[
     if dtype not in (np.float32, np.float64):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {as_dtype(dtype)}")
     if not isinstance(q, Tensor):
-        q = tensor(q, dtype=input.dtype)
+        q = tensor(q, dtype=input.dtype, device=input.device)
     if q.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got {q.ndim} dimensions")
     if numpy_dtype(q) != dtype:

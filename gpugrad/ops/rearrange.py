@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
+from ..device import ARRAY_TYPES
 from ..dtypes import as_dtype
 from ..op import op
 from .dims import as_size, normalize_dim, normalize_dims
@@ -172,33 +173,42 @@ def repeat_interleave(
     `repeat_interleave(repeats)` alone gives the indices. RuntimeError if numbers and elements do not match.
     """
     if repeats is None:
-        return wrap(np.repeat(np.arange(input.numel()), _repeats_of(input)))
+        return _repeated_places(_counts(input))
     if dim is None:
         input, dim = reshape(input, (-1,)) if input._array.size else reshape(input, (0,)), 0
     dim = normalize_dim(dim, len(input.shape))
     size = input.shape[dim]
-    counts = _repeats_of(repeats)
-    if counts.size not in (1, size):
+    counts = _counts(repeats, input.device)
+    if counts.numel() not in (1, size):
         raise RuntimeError(
-            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.numel()} and "
             f"input.size({dim}) = {size}"
         )
-    if counts.size and counts.min() < 0:
-        raise RuntimeError("repeats can not be negative")
-    if counts.size == 1:
-        return _interleave_evenly(input, int(counts.reshape(-1)[0]), dim)
+    if counts.numel() == 1:
+        return _interleave_evenly(input, int(counts.item()), dim)
     from .places import index_select
 
-    return index_select(input, dim, wrap(np.repeat(np.arange(size), counts)))
+    return index_select(input, dim, _repeated_places(counts))
 
 
-def _repeats_of(repeats: Any) -> np.ndarray:
-    counts = np.asarray(repeats._array if isinstance(repeats, Tensor) else repeats)
-    if counts.dtype.kind not in "iu":
-        raise RuntimeError(f"repeats has to be Long or Int tensor, got {as_dtype(counts.dtype)}")
+def _counts(repeats: Any, device: Any = None) -> Tensor:
+    """How often to repeat, as a tensor of integers; a number or a list becomes one on `device`. RuntimeError for others."""
+    from .create import tensor
+
+    counts = repeats if isinstance(repeats, Tensor) else tensor(repeats, device=device)
+    if counts._array.dtype.kind not in "iu":
+        raise RuntimeError(f"repeats has to be Long or Int tensor, got {counts.dtype}")
     if counts.ndim > 1:
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+    if counts.numel() and int(counts.min().item()) < 0:
+        raise RuntimeError("repeats can not be negative")
     return counts
+
+
+@op(name="repeat_interleave")
+def _repeated_places(counts: Any) -> Any:
+    """Each index of the vector `counts`, as often as it says, in order."""
+    return np.repeat(np.arange(counts.size), counts)
 
 
 def _interleave_evenly(input: Any, times: int, dim: int) -> Tensor:
@@ -308,6 +318,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All combinations of `r` elements of the vector `input`, as rows, in the order of `itertools.combinations`."""
+    from .create import make
     from .places import index_select
 
     if len(input.shape) != 1:
@@ -317,7 +328,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tens
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     chosen = list(choose(range(input.shape[0]), r))
     places = np.array(chosen, np.int64).reshape(-1)
-    return reshape(index_select(input, 0, wrap(places)), (len(chosen) if r else 0, r))
+    return reshape(index_select(input, 0, make(places, input.device)), (len(chosen) if r else 0, r))
 
 
 def block_diag(*tensors: Any) -> Tensor:
@@ -335,8 +346,8 @@ def block_diag(*tensors: Any) -> Tensor:
     rows, left = [], 0
     for block in blocks:
         height, own = block.shape
-        before = wrap(np.zeros_like(block._array, shape=(height, left)))
-        after = wrap(np.zeros_like(block._array, shape=(height, width - left - own)))
+        full, dtype = ARRAY_TYPES[type(block._array)].full, block._array.dtype
+        before, after = (wrap(full((height, n), 0, dtype)) for n in (left, width - left - own))
         rows.append(cat([before, block, after], 1))
         left += own
     return cat(rows, 0)

@@ -33,7 +33,7 @@ Sizes = tuple[int, ...]
 
 def _wide(function: Callable[..., Any], *arrays: Any, **params: Any) -> Any:
     """`function` of the arrays; half precision in float32, rounded once."""
-    like = next(a for a in arrays if isinstance(a, np.ndarray))
+    like = next(a for a in arrays if a is not None)
     if like.dtype not in LOW_PRECISION:
         return function(*arrays, **params)
 

@@ -78,9 +78,9 @@ def rnn_gradients(
 # ------------------------------------------------------------------------------------------------------------- LSTM
 
 
-def _gate_scales(size: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+def _gate_scales(size: int, like: Any) -> tuple[np.ndarray, np.ndarray]:
     """Vectors s, t so that s * tanh(s * gates) + t is sigmoid, sigmoid, tanh, sigmoid of the four gates."""
-    scale = np.full(4 * size, 0.5, dtype)
+    scale = np.full_like(like, 0.5, shape=(4 * size,))
     scale[2 * size : 3 * size] = 1
     return scale, 1 - scale
 
@@ -104,7 +104,7 @@ def lstm(
     gates, cells = np.empty_like(x), np.empty_like(x, shape=(len(x), size))
     out = np.empty_like(x, shape=(len(x), h.shape[1]))
     state, cell, wt = h.copy(), c.copy(), w.T
-    scale, shift = _gate_scales(size, x.dtype)
+    scale, shift = _gate_scales(size, x)
     for rows, n in _steps(sizes, reverse):
         gate, now = gates[rows], cells[rows]
         np.matmul(state[:n], wt, out=gate)

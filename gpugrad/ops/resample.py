@@ -6,10 +6,10 @@ transposed matrix times the cotangent.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,55 +30,63 @@ __all__ = [
 ]
 
 
-@op
-def _along(x: Any, *, matrix: np.ndarray, axis: int) -> Any:
-    """`matrix` (out, in) times `x` along `axis`."""
-    wide = np.result_type(x.dtype, np.float32) if x.dtype in LOW_PRECISION else x.dtype
-    lines = np.moveaxis(x, axis, -1).astype(wide, copy=False)
-    out = np.moveaxis(np.matmul(lines, matrix.T.astype(wide)), -1, axis)
-    return np.ascontiguousarray(out, dtype=x.dtype)
-
-
-_along.defvjp(x=lambda g, *, matrix, axis: _along(g, matrix=matrix.T, axis=axis))
-
-
-@op
-def _pick(x: Any, *, sources: np.ndarray, axis: int) -> Any:
-    """The elements `sources` along `axis`."""
-    return np.take(x, sources, axis=axis)
-
-
-_pick.defvjp(
-    x=lambda g, x_shape, *, sources, axis: _along(g, matrix=np.eye(x_shape[axis])[sources].T, axis=axis),
-)
-
-
 # ---- where the pixels come from ----
 
 
-def _positions(size: int, new: int, scale: float | None, align_corners: bool) -> np.ndarray:
-    """Where the centres of `new` pixels lie among `size` pixels; `scale` is new over old where the user gave it."""
-    index = np.arange(new)
-    if align_corners:
+class Weights(NamedTuple):
+    """Which matrix (new, size) makes `new` pixels of a dimension out of `size`, or its transpose.
+
+    `mode` is "nearest", "nearest-exact", "linear" or "cubic"; `scale` is new over old where the user gave it.
+    """
+
+    mode: str
+    size: int
+    new: int
+    scale: float | None
+    align_corners: bool = False
+    transposed: bool = False
+
+    @property
+    def adjoint(self) -> Weights:
+        return self._replace(transposed=not self.transposed)
+
+
+@functools.lru_cache(maxsize=256)
+def matrix_of(weights: Weights) -> np.ndarray:
+    """The matrix, in float64; not to be written to."""
+    matrix = np.zeros((weights.new, weights.size))
+    rows = np.arange(weights.new)
+    if weights.mode == "linear":
+        at = np.maximum(_positions(weights), 0)
+        low = np.minimum(at.astype(np.int64), weights.size - 1)
+        fraction = at - low
+        matrix[rows, low] += 1 - fraction
+        matrix[rows, np.minimum(low + 1, weights.size - 1)] += fraction
+    elif weights.mode == "cubic":
+        at = _positions(weights)
+        low = np.floor(at).astype(np.int64)
+        for offset in (-1, 0, 1, 2):
+            np.add.at(matrix, (rows, np.clip(low + offset, 0, weights.size - 1)), _cubic_weight(at - low - offset))
+    else:
+        matrix[rows, sources_of(weights)] = 1
+    return matrix.T if weights.transposed else matrix
+
+
+@functools.lru_cache(maxsize=256)
+def sources_of(weights: Weights) -> np.ndarray:
+    """The pixel that is nearest to each new one."""
+    index = np.arange(weights.new, dtype=np.float32)
+    step = np.float32(1 / weights.scale if weights.scale else weights.size / weights.new)
+    exact = np.float32(0.5 if weights.mode == "nearest-exact" else 0)
+    return np.minimum(np.floor((index + exact) * step).astype(np.int64), weights.size - 1)
+
+
+def _positions(weights: Weights) -> np.ndarray:
+    """Where the centres of the new pixels lie among the old."""
+    size, new, index = weights.size, weights.new, np.arange(weights.new)
+    if weights.align_corners:
         return index * ((size - 1) / (new - 1)) if new > 1 else index * 0.0
-    return (index + 0.5) * (1 / scale if scale else size / new) - 0.5
-
-
-def _nearest_sources(size: int, new: int, scale: float | None, *, exact: bool) -> np.ndarray:
-    index = np.arange(new, dtype=np.float32)
-    step = np.float32(1 / scale if scale else size / new)
-    return np.minimum(np.floor((index + np.float32(0.5) if exact else index) * step).astype(np.int64), size - 1)
-
-
-def _linear_matrix(size: int, new: int, scale: float | None, align_corners: bool) -> np.ndarray:
-    at = np.maximum(_positions(size, new, scale, align_corners), 0)
-    low = np.minimum(at.astype(np.int64), size - 1)
-    fraction = at - low
-    matrix = np.zeros((new, size))
-    rows = np.arange(new)
-    matrix[rows, low] += 1 - fraction
-    matrix[rows, np.minimum(low + 1, size - 1)] += fraction
-    return matrix
+    return (index + 0.5) * (1 / weights.scale if weights.scale else size / new) - 0.5
 
 
 _CUBIC = -0.75  # the slope at distance 1, PyTorch's; Keys, IEEE Trans. ASSP 29 (1981)
@@ -91,21 +99,31 @@ def _cubic_weight(distance: np.ndarray) -> np.ndarray:
     return np.where(d <= 1, near, far)
 
 
-def _cubic_matrix(size: int, new: int, scale: float | None, align_corners: bool) -> np.ndarray:
-    at = _positions(size, new, scale, align_corners)
-    low = np.floor(at).astype(np.int64)
-    matrix = np.zeros((new, size))
-    for offset in (-1, 0, 1, 2):
-        np.add.at(matrix, (np.arange(new), np.clip(low + offset, 0, size - 1)), _cubic_weight(at - low - offset))
-    return matrix
+_MODES = {"linear": (1, "linear"), "bilinear": (2, "linear"), "trilinear": (3, "linear"), "bicubic": (2, "cubic")}
 
 
-_MATRICES: dict[str, tuple[int, Callable[..., np.ndarray]]] = {  # mode -> spatial dimensions, matrix
-    "linear": (1, _linear_matrix),
-    "bilinear": (2, _linear_matrix),
-    "trilinear": (3, _linear_matrix),
-    "bicubic": (2, _cubic_matrix),
-}
+# ---- one dimension at a time ----
+
+
+@op
+def resample_along(x: Any, *, weights: Weights, axis: int) -> Any:
+    """The matrix of `weights` times `x` along `axis`."""
+    wide = np.result_type(x.dtype, np.float32) if x.dtype in LOW_PRECISION else x.dtype
+    lines = np.moveaxis(x, axis, -1).astype(wide, copy=False)
+    out = np.moveaxis(np.matmul(lines, matrix_of(weights).T.astype(wide)), -1, axis)
+    return np.ascontiguousarray(out, dtype=x.dtype)
+
+
+resample_along.defvjp(x=lambda g, *, weights, axis: resample_along(g, weights=weights.adjoint, axis=axis))
+
+
+@op
+def pick_pixels(x: Any, *, weights: Weights, axis: int) -> Any:
+    """The nearest elements along `axis`."""
+    return np.take(x, sources_of(weights), axis=axis)
+
+
+pick_pixels.defvjp(x=lambda g, *, weights, axis: resample_along(g, weights=weights.adjoint, axis=axis))
 
 
 # ---- public ----
@@ -161,19 +179,18 @@ def interpolate(
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[len(sizes) - 1](input, sizes)
     if mode in ("nearest", "nearest-exact"):
         for axis, old, new, scale in axes:
-            sources = _nearest_sources(old, new, scale, exact=mode == "nearest-exact")
-            input = _pick(input, sources=sources, axis=axis)
+            input = pick_pixels(input, weights=Weights(mode, old, new, scale), axis=axis)
         return input
     if input.dtype.numpy not in FLOATS:
         raise not_implemented(f"interpolate(mode={mode!r})", input.dtype.numpy)
-    dims, matrix = _MATRICES.get(mode, (0, _linear_matrix))
+    dims, kind = _MODES.get(mode, (0, ""))
     if dims != len(sizes):
         raise NotImplementedError(
             f"interpolate: mode {mode!r} is not there for {len(sizes)} spatial dimensions; linear is for 1, bilinear "
             "and bicubic for 2, trilinear for 3, nearest, nearest-exact and area for any"
         )
     for axis, old, new, scale in axes:
-        input = _along(input, matrix=matrix(old, new, scale, bool(align_corners)), axis=axis)
+        input = resample_along(input, weights=Weights(kind, old, new, scale, bool(align_corners)), axis=axis)
     return input
 
 

@@ -132,10 +132,11 @@ def reshape(input: Any, shape: Sequence[int]) -> Tensor:
 
     RuntimeError if the number of elements differs.
     """
-    if not isinstance(input, Tensor):
+    array = input._array if isinstance(input, Tensor) else input
+    if array is input and array.flags.c_contiguous:
         return input.reshape(shape)
-    shape = infer_shape(as_size((shape,)), input._array.size)
-    return (_view if can_view(input._array, shape) else _reshaped_copy)(input, shape=shape)
+    shape = infer_shape(as_size((shape,)), array.size)
+    return (_view if can_view(array, shape) else _reshaped_copy)(input, shape=shape)
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:

@@ -206,7 +206,7 @@ def unique_consecutive(
 def _searchsorted(sequence: Any, values: Any, *, right: bool) -> Any:
     side: Any = "right" if right else "left"
     if sequence.ndim == 1:
-        return np.asarray(np.searchsorted(sequence, values, side))
+        return np.searchsorted(sequence, values, side)[...]
     rows = sequence.reshape(-1, sequence.shape[-1])
     wanted = values.reshape(len(rows), values.shape[-1])
     found = np.zeros_like(wanted, np.int64)

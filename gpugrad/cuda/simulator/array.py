@@ -29,14 +29,22 @@ _WRITES_FIRST = frozenset({np.copyto, np.put, np.put_along_axis, np.place, np.pu
 _WAITS = frozenset({np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.extract, np.compress, np.trim_zeros})
 
 # Functions with a text of their own: creation.py enters them
-SPECIAL: dict[Any, Callable[..., Any]] = {np.copy: lambda a, order="K": a.copy()}
+SPECIAL: dict[Any, Callable[..., Any]] = {
+    np.copy: lambda a, order="K": a.copy(),
+    np.broadcast_arrays: lambda *arrays: [  # without the warning that NumPy's give when they are asked where they lie
+        np.broadcast_to(a, np.broadcast_shapes(*[x.shape for x in arrays])) for a in arrays
+    ],
+}
 
 
 class MemoryPointer:
-    """Where an array's first element lies."""
+    """Where an array's first element lies; `+` counts in bytes."""
 
     def __init__(self, memory: Allocation | None, ptr: int) -> None:
         self.mem, self.ptr, self.device = memory, ptr, device.Device()
+
+    def __add__(self, offset: int) -> MemoryPointer:
+        return MemoryPointer(self.mem, self.ptr + offset)
 
 
 class Flags:
@@ -51,7 +59,8 @@ class Flags:
 class ndarray(NDArrayOperatorsMixin):
     """An array of the simulated device: `cupy.ndarray` as far as gpugrad uses it.
 
-    Made fresh it is uninitialised. MemoryError (OutOfMemoryError) when the device is full.
+    Made fresh it is uninitialised; with `memptr` it lies there, with any strides. MemoryError (OutOfMemoryError) when
+    the device is full, ValueError for what reaches out of the memory of `memptr`.
     """
 
     __slots__ = ("__weakref__", "_memory", "_value", "base")
@@ -61,7 +70,14 @@ class ndarray(NDArrayOperatorsMixin):
     _memory: Allocation | None
     base: ndarray | None
 
-    def __init__(self, shape: Any, dtype: Any = float, order: str = "C") -> None:
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any = float,
+        memptr: MemoryPointer | None = None,
+        strides: Any = None,
+        order: str = "C",
+    ) -> None:
         shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
         if any(n < 0 for n in shape):
             raise ValueError("negative dimensions are not allowed")
@@ -74,9 +90,20 @@ class ndarray(NDArrayOperatorsMixin):
             self._memory, self._value = None, np.empty(shape, dtype, order)  # type: ignore[call-overload]
             return
         memory = device_memory()
+        if memptr is not None:
+            self._memory = memptr.mem
+            self._value = self._seen(memptr.ptr, shape, dtype, strides)
+            return
         self._memory = memory.allocate(size, f"an array of shape {shape} and {dtype}")
         offset = self._memory.offset
         self._value = memory.bytes[offset : offset + size].view(dtype).reshape(shape, order=order)
+
+    def _seen(self, address: int, shape: tuple[int, ...], dtype: Any, strides: Any) -> np.ndarray:
+        """A stretch of the memory this array lies in, read with any strides."""
+        assert self._memory is not None
+        start = self._memory.offset
+        own = device_memory().bytes[start : start + self._memory.size]
+        return np.ndarray(shape, dtype, own, address - self._memory.address, strides)
 
     # What it is
 
@@ -204,8 +231,8 @@ class ndarray(NDArrayOperatorsMixin):
 
     def _view(self, value: np.ndarray, kind: type | None = None) -> Any:
         made: Any = object.__new__(type(self) if kind is None else kind)
-        if not value.flags.writeable and self._value.flags.writeable:  # CuPy knows no read-only views
-            value.flags.writeable = True
+        if not value.flags.writeable and value.size:  # CuPy knows no read-only views
+            value = self._seen(value.ctypes.data, value.shape, value.dtype, value.strides)
         made._value, made._memory = value, self._memory
         made.base = self if self.base is None else self.base
         return made

@@ -11,12 +11,12 @@ from .array import SPECIAL, ndarray
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     """An uninitialised array."""
-    return ndarray(shape, dtype, order)
+    return ndarray(shape, dtype, order=order)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> ndarray:
     """An array of one value."""
-    made = ndarray(shape, np.asarray(fill_value).dtype if dtype is None else dtype, order)
+    made = ndarray(shape, np.asarray(fill_value).dtype if dtype is None else dtype, order=order)
     made.fill(fill_value)
     return made
 
