@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .device import ARRAY_TYPES, Device, array_device, as_device
+from .device import ARRAY_TYPES, CPU, Device, array_device, as_device
 from .dtypes import BY_NUMPY, FLOATS, as_dtype
 from .hooks import RemovableHandle, _Hooks, add_hook
 
@@ -479,8 +479,8 @@ class CreateMethods:
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be pickled; use x.detach()")
-        array = np.ascontiguousarray(self._to_numpy())
-        return rebuild, (type(self), array.tobytes(), self.dtype, array.shape, self._requires_grad)
+        array = self._to_numpy()
+        return rebuild, (type(self), array.tobytes(), self.dtype, array.shape, self._requires_grad, self.device)
 
 
 def _resync(tensor: Any) -> None:
@@ -489,11 +489,12 @@ def _resync(tensor: Any) -> None:
     resync(tensor)
 
 
-def rebuild(cls: Any, raw: bytes, dtype: Any, shape: Any, requires_grad: Any) -> Any:
-    """A tensor of class `cls` from its bytes: what unpickling calls."""
-    from .core import new, wrap
+def rebuild(cls: Any, raw: bytes, dtype: Any, shape: Any, requires_grad: Any, device: Any = CPU) -> Any:
+    """A tensor of class `cls` from its bytes: what unpickling calls. RuntimeError if its device is not there."""
+    from .core import new
+    from .ops.create import make
 
-    fresh = wrap(np.frombuffer(raw, dtype.numpy).reshape(shape).copy(), requires_grad)
+    fresh = make(np.frombuffer(raw, dtype.numpy).reshape(shape).copy(), device, requires_grad)
     if cls is type(fresh):
         return fresh
     made = new(cls)

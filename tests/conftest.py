@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections import Counter
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 from hypothesis import settings
+
+import gpugrad
 
 settings.load_profile("ci")  # the same examples in every run, and no deadline on a busy machine
 
@@ -40,6 +44,39 @@ def device(monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(backend, "device_count", lambda: 1)
         backend.cupy.cache_clear()
     return "cuda"
+
+
+@pytest.fixture
+def fallen(device: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the ops that were computed on the host so far in this test."""
+    from gpugrad.cuda import backend
+
+    backend.require()
+    from gpugrad.cuda import array
+
+    names: set[str] = set()
+    monkeypatch.setattr(array, "_on_host", names)
+    warnings.simplefilter("ignore", array.HostFallbackWarning)
+    return names
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def default_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """For `usefixtures`: the test runs on the CPU and, marked `cuda`, with "cuda" as the default device.
+
+    Nothing may fall back to the host there. Random numbers are the CPU's, which are PyTorch's: those that the device
+    draws have tests of their own.
+    """
+    if request.param == "cpu":
+        yield "cpu"
+        return
+    fallen = request.getfixturevalue("fallen")
+    from device_tools import draw_on_host
+
+    draw_on_host(monkeypatch)
+    with gpugrad.device("cuda"):
+        yield "cuda"
+    assert not fallen, sorted(fallen)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

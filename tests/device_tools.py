@@ -11,9 +11,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gpugrad.device import CPU
+
 KERNELS = Path(__file__).parents[1] / "kernels"
+each_device = pytest.mark.usefixtures("default_device")  # also on the CUDA device: see conftest.py
+cpu_only = pytest.mark.parametrize(
+    "default_device", ["cpu"], indirect=True
+)  # where the whole file is marked each_device
 
 
 def need(*tools: str) -> None:
@@ -34,6 +41,33 @@ def device_module() -> Any:
             return cupy
     need("g++", "clang++")
     return importlib.import_module("gpugrad.cuda.simulator")
+
+
+def draw_on_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have random numbers on the device drawn by the CPU's default generator, which draws PyTorch's."""
+    from gpugrad.cuda.array import DeviceArray, from_numpy
+    from gpugrad.ops.dropout import channel_mask
+    from gpugrad.ops.random import dropout_mask, random_fill
+    from gpugrad.random import engine_of
+
+    def like(x: Any) -> np.ndarray:  # in the same order in memory
+        order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
+        return np.empty([x.shape[d] for d in order], x.dtype).transpose([order.index(d) for d in range(x.ndim)])
+
+    def mask(op: Any) -> Any:
+        def run(x: Any, *, p: float, generator: Any) -> Any:
+            return from_numpy(op.body(like(x), p=p, generator=engine_of(None, CPU)))
+
+        return run
+
+    def fill(target: Any, *, generator: Any, **draw: Any) -> None:
+        host = np.empty(target.shape, target.dtype)
+        random_fill.op.body(host, generator=engine_of(None, CPU), **draw)
+        target[...] = from_numpy(host)
+
+    for function in (dropout_mask, channel_mask):
+        monkeypatch.setitem(function.op.impls, DeviceArray, mask(function.op))
+    monkeypatch.setitem(random_fill.op.impls, DeviceArray, fill)
 
 
 def kernel_source(name: str) -> str:

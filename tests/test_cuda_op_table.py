@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -60,14 +59,3 @@ def on_cpu(found: Any, expected: Any) -> Any:
         return found
     assert found.is_cuda, "the result is not on the device"
     return found.detach().cpu()
-
-
-@pytest.fixture
-def fallen(device: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The names of the ops that were computed on the host so far in this test."""
-    from gpugrad.cuda import array
-
-    names: set[str] = set()
-    monkeypatch.setattr(array, "_on_host", names)
-    warnings.simplefilter("ignore", array.HostFallbackWarning)
-    return names

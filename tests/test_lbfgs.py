@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_tools import each_device
 
 import gpugrad
 from gpugrad import optim
+
+pytestmark = each_device
 
 
 def rosenbrock(lib: ModuleType, x: Any, y: Any) -> Any:
@@ -52,7 +55,7 @@ def test_numbers_of_pytorch(torch: ModuleType, options: dict[str, Any], steps: i
     ours, theirs = run(gpugrad, options, steps), run(torch, options, steps)
     np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5)
     for a, b in zip(ours[1], theirs[1], strict=True):
-        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5)
+        np.testing.assert_allclose(a.detach().cpu().numpy(), b.detach().cpu().numpy(), rtol=1e-5)
     mine, other = (o.state[o.param_groups[0]["params"][0]] for o in (ours[2], theirs[2]))
     assert (mine["n_iter"], mine["func_evals"]) == (other["n_iter"], other["func_evals"])
     assert repr(ours[2]) == repr(theirs[2])
@@ -60,8 +63,8 @@ def test_numbers_of_pytorch(torch: ModuleType, options: dict[str, Any], steps: i
 
 def test_finds_the_minimum() -> None:
     _, (x, y), _ = run(gpugrad, {"line_search_fn": "strong_wolfe", "max_iter": 100}, 3)
-    np.testing.assert_allclose(x.detach().numpy(), 1, atol=1e-5)
-    np.testing.assert_allclose(y.detach().numpy(), 1, atol=1e-5)
+    np.testing.assert_allclose(x.detach().cpu().numpy(), 1, atol=1e-5)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), 1, atol=1e-5)
 
 
 def test_saved_and_loaded_goes_on_the_same() -> None:

@@ -7,6 +7,7 @@ import pickle
 import warnings
 
 import pytest
+from device_tools import each_device
 
 import gpugrad
 from gpugrad import optim
@@ -55,6 +56,7 @@ def close(a, b) -> bool:
     return math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-15)
 
 
+@each_device
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_values_of_pytorch(torch, name, options, optimizer):

@@ -7,9 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from device_tools import cpu_only, each_device
 from nn_pair import Case, assert_error, assert_same, values
 
 import gpugrad
+
+pytestmark = each_device
 
 
 def modules(library: ModuleType, count: int = 3) -> list[Any]:
@@ -117,6 +120,7 @@ PARAMETERS: list[Case] = [
 ]
 
 
+@cpu_only
 @pytest.mark.parametrize("use", PARAMETERS)
 def test_parameter_lists(torch: ModuleType, use: Any) -> None:
     assert_same(lambda lib: use(lib, lib.nn.ParameterList(parameters(lib))), torch)
@@ -134,6 +138,7 @@ PARAMETER_DICTIONARIES: list[Case] = [
 ]
 
 
+@cpu_only
 @pytest.mark.parametrize("use", PARAMETER_DICTIONARIES)
 def test_parameter_dictionaries(torch: ModuleType, use: Any) -> None:
     assert_same(lambda lib: use(lib, lib.nn.ParameterDict(dict(zip("xyz", parameters(lib))))), torch)

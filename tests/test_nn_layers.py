@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_tools import each_device
 from nn_pair import Case, assert_error, assert_same, plain, values
 
 import gpugrad
@@ -113,6 +114,7 @@ LAYERS: dict[str, Layer] = {
 }
 # What PyTorch warns of: a weight without elements, and a convolution that pads one side more than the other.
 pytestmark = [
+    each_device,
     pytest.mark.filterwarnings("ignore:Initializing zero-element tensors"),
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
 ]
@@ -126,7 +128,7 @@ def made(library: ModuleType, layer: Layer) -> Any:
 
 
 def close(ours: Any, theirs: Any, what: str) -> None:
-    np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), 2e-5, 2e-6, err_msg=what)
+    np.testing.assert_allclose(ours.detach().cpu().numpy(), theirs.detach().cpu().numpy(), 2e-5, 2e-6, err_msg=what)
 
 
 @each_layer
@@ -186,7 +188,7 @@ def check_copies_and_converts(layer: Layer) -> None:
     np.testing.assert_allclose(fresh(x).tolist(), expected, 1e-6)
     wide = module.double()(x if layer.integers else x.double())
     assert wide.dtype is gpugrad.float64
-    np.testing.assert_allclose(wide.detach().numpy(), expected, 1e-3, 1e-5)
+    np.testing.assert_allclose(wide.detach().cpu().numpy(), expected, 1e-3, 1e-5)
 
 
 INPLACE = ["ReLU", "ReLU6", "ELU", "SELU", "CELU", "SiLU", "Mish", "LeakyReLU", "Hardsigmoid", "Hardswish", "Hardtanh"]

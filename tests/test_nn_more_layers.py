@@ -7,10 +7,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from device_tools import each_device
 from nn_pair import Case, assert_error, assert_same, values
 from test_nn_layers import Layer, check_as_in_pytorch, check_copies_and_converts, check_output_and_gradients, close
 
 import gpugrad
+
+pytestmark = each_device
 
 SEQUENCE, IMAGE, VOLUME = (2, 4, 9), (2, 4, 6, 7), (2, 4, 5, 4, 6)
 LAYERS: dict[str, Layer] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_tools import each_device
 from nn_pair import Case, assert_error, assert_same, plain, values
 from test_nn_layers import close
 
@@ -26,7 +27,7 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "GRU": lambda nn: nn.GRU(3, 5),
     "GRU deep": lambda nn: nn.GRU(3, 4, 2, bidirectional=True, bias=False),
 }
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+pytestmark = [each_device, pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")]
 each_layer = pytest.mark.parametrize("name", LAYERS)
 
 
@@ -169,7 +170,7 @@ def test_half_precision(torch: ModuleType, kind: str) -> None:
             x = values(library, 5, 2, 4).to(getattr(library, dtype))
             out = layer(x)[0]
             out.float().sum().backward()
-            outs.append((out.detach().float().numpy(), layer.weight_ih_l0.grad.float().numpy()))
+            outs.append((out.detach().float().cpu().numpy(), layer.weight_ih_l0.grad.float().cpu().numpy()))
         for a, b in zip(*outs, strict=True):
             np.testing.assert_allclose(a, b, rtol=0.1, atol=0.06)
 
@@ -227,7 +228,7 @@ def test_copies(name: str) -> None:
     fresh.load_state_dict(layer.state_dict())
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), fresh):
         for a, b in zip(flat(other(x)), expected, strict=True):
-            np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+            np.testing.assert_array_equal(a.detach().cpu().numpy(), b.detach().cpu().numpy())
 
 
 # ------------------------------------------------------------------------------------------------- packed sequences

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_tools import each_device
 from nn_pair import Case, assert_error, plain, values
 from test_nn_layers import close
 
 import gpugrad
 
 pytestmark = [
+    each_device,
     pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
     pytest.mark.filterwarnings("ignore:Support for mismatched"),
 ]
@@ -77,7 +79,9 @@ def run_and_compare(
             assert (a is None) == (b is None), (what, k)
             if a is not None:
                 assert tuple(a.shape) == tuple(b.shape)
-                np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), 1e-4, 2e-5, err_msg=f"{what} {k}")
+                np.testing.assert_allclose(
+                    a.detach().cpu().numpy(), b.detach().cpu().numpy(), 1e-4, 2e-5, err_msg=f"{what} {k}"
+                )
 
 
 @pytest.mark.parametrize("name", ATTENTION)

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_tools import each_device
 from nn_pair import Case, assert_error, assert_same, values
 
 import gpugrad
 from gpugrad.nn import utils
+
+pytestmark = each_device
 
 SCALES = (3.0, 0.0, 0.25)
 
@@ -32,7 +35,7 @@ def close(case: Case, torch: ModuleType) -> None:
     assert len(ours) == len(theirs)
     for a, b in zip(ours, theirs):
         assert (tuple(a.shape), str(a.dtype).split(".")[-1]) == (tuple(b.shape), str(b.dtype).split(".")[-1])
-        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), 1e-6)
+        np.testing.assert_allclose(a.detach().cpu().numpy(), b.detach().cpu().numpy(), 1e-6)
 
 
 @pytest.mark.parametrize("norm_type", [2, 1.0, 3, 0.5, math.inf, -math.inf, 0])
@@ -117,7 +120,7 @@ def test_parameters_as_a_vector(torch: ModuleType) -> None:
 def test_gradients_flow_into_the_vector() -> None:
     given = parameters(gpugrad)
     utils.parameters_to_vector(given).pow(2).sum().backward()
-    np.testing.assert_allclose(given[-1].grad.numpy(), [2, 2])
+    np.testing.assert_allclose(given[-1].grad.cpu().numpy(), [2, 2])
 
 
 @pytest.mark.parametrize("size", [19, 21])

@@ -7,12 +7,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from device_tools import each_device
 from nn_pair import assert_same, plain, values
 from test_nn_layers import close
 
 import gpugrad
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+pytestmark = [each_device, pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")]
 MODULES = {
     "Linear": (lambda nn: nn.Linear(3, 5), (4, 3)),
     "Conv1d": (lambda nn: nn.Conv1d(2, 3, 3), (2, 2, 6)),

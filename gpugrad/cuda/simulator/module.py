@@ -147,14 +147,14 @@ class Function:
         submit(functools.partial(self._run, tuple(grid), tuple(block), packed, shared_mem, keep))
 
     def _run(self, grid: tuple[int, ...], block: tuple[int, ...], packed: list[bytes], shared: int, keep: Any) -> None:
-        buffers = [ctypes.create_string_buffer(raw, max(len(raw), 16)) for raw in packed]
-        pointers = (ctypes.c_void_p * (len(buffers) + 1))(*map(ctypes.addressof, buffers))
+        buffers = [_array_of(ctypes.c_char, max(len(raw), 16)).from_buffer_copy(raw.ljust(16, b"\0")) for raw in packed]
+        pointers = _array_of(ctypes.c_void_p, len(buffers) + 1)(*map(ctypes.addressof, buffers))
         info, ranges = self.module.info, self.module.ranges
         launch = Launch(
             entry=self._kernel.entry,
             args=ctypes.addressof(pointers),
-            grid=(ctypes.c_uint32 * 3)(*_three(grid)),
-            block=(ctypes.c_uint32 * 3)(*_three(block)),
+            grid=_array_of(ctypes.c_uint32, 3)(*_three(grid)),
+            block=_array_of(ctypes.c_uint32, 3)(*_three(block)),
             seed=settings.seed(),
             dynamic_shared=shared,
             shared_begin=info.shared_begin,
@@ -169,6 +169,12 @@ class Function:
             failed = runtime().gpugrad_launch(launch, fault)
         if failed:
             raise explain(fault, self.module, self.name)
+
+
+@functools.cache
+def _array_of(kind: Any, count: int) -> Any:
+    """The type `kind * count`, which would be garbage in a cycle if each launch made its own."""
+    return kind * count
 
 
 def _three(sizes: Sequence[int]) -> tuple[int, ...]:

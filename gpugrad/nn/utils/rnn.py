@@ -94,10 +94,11 @@ def pack_padded_sequence(
 
     RuntimeError for lengths that are not positive, that do not fit the batch or, with `enforce_sorted`, that rise.
     """
-    given = ops.as_tensor(lengths, dtype=int64)
+    given = ops.as_tensor(lengths, dtype=int64, device="cpu")
     order = None
     if not enforce_sorted:
         given, order = ops.sort(given, descending=True)
+        order = order.to(input.device)
     steps = input.transpose(0, 1) if batch_first else input
     if order is not None:
         steps = steps.index_select(1, order)
@@ -124,7 +125,7 @@ def pack_padded_sequence(
     rows = [t * batch + i for t, n in enumerate(sizes) for i in range(n)]
     flat = steps.reshape(steps.shape[0] * batch, *steps.shape[2:])
     data = flat.index_select(0, ops.tensor(rows, dtype=int64, device=input.device))
-    return PackedSequence(data, ops.tensor(sizes, dtype=int64), order)
+    return PackedSequence(data, ops.tensor(sizes, dtype=int64, device="cpu"), order)
 
 
 def pad_packed_sequence(
@@ -147,7 +148,7 @@ def pad_packed_sequence(
     filled = empty.index_copy(0, ops.tensor(rows, dtype=int64, device=data.device), data)
     padded = filled.reshape(length, batch, *data.shape[1:])
     padded = padded.transpose(0, 1) if batch_first else padded
-    lengths = ops.tensor([sum(n > i for n in sizes) for i in range(batch)], dtype=int64)
+    lengths = ops.tensor([sum(n > i for n in sizes) for i in range(batch)], dtype=int64, device="cpu")
     back = sequence.unsorted_indices
     if back is None:
         return padded, lengths
