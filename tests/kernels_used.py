@@ -61,6 +61,9 @@ def works(dtype: Any) -> Iterator[Callable[[], Any]]:
         for dim in (0, 1):
             yield lambda name=name, dim=dim: getattr(gpugrad, name)(x, dim)
     yield lambda: backward(x.sum())
+    yield lambda: backward(gpugrad.sort(x, 1))
+    yield lambda: gpugrad.argsort(random(2, 3000), 1)
+    yield lambda: gpugrad.searchsorted(row, x)
     for cols in (16, 64, 500, 2000, 5000, 20000):
         rows = random(2, cols)
         yield lambda rows=rows: backward(F.softmax(rows, 1))
@@ -74,6 +77,7 @@ def works(dtype: Any) -> Iterator[Callable[[], Any]]:
     yield lambda: backward(F.max_pool2d(images, 2))
     yield lambda: backward(F.avg_pool2d(images, 2))
     yield lambda: backward(F.adaptive_avg_pool2d(images, 3))
+    yield lambda: backward(F.interpolate(images, scale_factor=2, mode="bilinear"))
     yield lambda: backward(F.embedding(index, x))
     yield lambda: backward(F.dropout(x, 0.5))
     yield lambda: backward(gpugrad.gather(x, 1, index.reshape(4, 1)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_tools import each_device
 
 import gpugrad
 
@@ -130,6 +131,7 @@ def test_prelu_and_glu_say_what_does_not_fit() -> None:
         gpugrad.ops.rrelu(gpugrad.tensor([1.0]), training=True)
 
 
+@each_device
 @pytest.mark.parametrize("op", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.lt])
 @pytest.mark.parametrize("other", ["a", None, [1.0]])
 def test_operators_refuse_foreign_types(op: Any, other: Any) -> None:

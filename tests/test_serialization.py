@@ -17,6 +17,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from device_tools import each_device
 
 import gpugrad
 from gpugrad import nn, optim
@@ -411,3 +412,13 @@ def test_a_class_that_is_gone_is_said() -> None:
     stream = forged({"pickle": "object.pickle"}, **{"object.pickle": b"cnowhere\nThing\n."})
     with pytest.raises(RuntimeError, match=r"cannot be unpickled: ModuleNotFoundError.*must be importable"):
         gpugrad.load(stream, weights_only=False)
+
+
+@each_device
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int64"])
+def test_a_pickled_tensor_keeps_shape_dtype_and_device(shape: tuple[int, ...], dtype: str) -> None:
+    x = gpugrad.ones(shape, dtype=getattr(gpugrad, dtype))
+    y = pickle.loads(pickle.dumps(x))
+    assert (y.shape, y.dtype, y.device) == (x.shape, x.dtype, x.device)
+    assert y.tolist() == x.tolist()

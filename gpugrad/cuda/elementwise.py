@@ -176,6 +176,8 @@ def _meaning(op: Any, kinds: tuple[Any, ...], params: tuple[Any, ...]) -> tuple[
     inputs = [np.empty(0, d) if isinstance(d, np.dtype) else None if d is _NONE else d(1) for d in kinds]
     with np.errstate(all="ignore"):
         made = np.asarray(op.body(*inputs, **dict(zip(op.params, params)))).dtype
+    if made not in BY_NUMPY:
+        return None  # of objects: NumPy looks at what it cannot add when there are elements, and then refuses
     return forward_formula(op, tuple([d is not _NONE for d in kinds]), params), (BY_NUMPY[made].numpy,)
 
 

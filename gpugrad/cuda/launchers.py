@@ -14,8 +14,8 @@ from . import optimizer as optimizer
 from . import pool as pool
 from . import random as random
 from . import reduce as reduce
-from . import rules as rules
 from . import resample as resample
+from . import rules as rules
 from . import scan as scan
 from . import softmax as softmax
 from . import sort as sort

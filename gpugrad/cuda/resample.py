@@ -29,7 +29,7 @@ def _kernel(name: str) -> Kernel:
 def _band(weights: Weights, dtype: Any, device: int) -> tuple[Any, Any, np.int32]:
     """Where the band of each row of the matrix begins, its weights (rows, width), and its width; on the device."""
     matrix = matrix_of(weights)
-    rows, columns = matrix.shape
+    columns = matrix.shape[1]
     there = matrix != 0
     begin = np.where(there.any(1), there.argmax(1), 0)
     end = np.where(there.any(1), columns - there[:, ::-1].argmax(1), 1)

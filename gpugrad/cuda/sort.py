@@ -63,7 +63,7 @@ def _sorted_rows(x: Any, rows: int, n: int, descending: bool) -> Any:
     segments = rows * -(-n // length)
     slots = min(max(64, length << (segments - 1).bit_length()), _TILE)
     key = np.dtype(np.uint64 if x.dtype.name in _LARGE else np.uint32)
-    between = [None] * 4
+    between: list[Any] = [None] * 4
     if n > length:
         between = [empty(x.size, dtype) for dtype in (key, np.dtype(np.int32)) * 2]
     blocks = (-(-segments // (slots // length)),)

@@ -51,7 +51,7 @@ class Weights(NamedTuple):
         return self._replace(transposed=not self.transposed)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=16)
 def matrix_of(weights: Weights) -> np.ndarray:
     """The matrix, in float64; not to be written to."""
     matrix = np.zeros((weights.new, weights.size))

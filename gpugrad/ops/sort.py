@@ -5,6 +5,7 @@ NaN counts as the largest value. Sorting is stable in both directions, whatever 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,8 @@ def _unique(x: Any, *, dim: int | None) -> Any:
 
 @op(name="unique_consecutive", outputs=3)
 def _unique_consecutive(x: Any, *, dim: int | None) -> Any:
-    lines = x.reshape(-1, 1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
+    width = 1 if dim is None else math.prod(x.shape[:dim] + x.shape[dim + 1 :])
+    lines = (x if dim is None else np.moveaxis(x, dim, 0)).reshape(x.size if dim is None else x.shape[dim], width)
     first = np.ones(len(lines), bool)
     first[1:] = np.logical_or.reduce(lines[1:] != lines[:-1], axis=1)
     starts = np.flatnonzero(first)

@@ -80,7 +80,7 @@ ROWS = [
     Row(
         "unique_consecutive_dim",
         lambda t, x: t.unique_consecutive(x, True, True, dim=1),
-        [(arr(2, 4, values=(1.0, 1.0, 2.0, 1.0)),)],
+        [(arr(2, 4, values=(1.0, 1.0, 2.0, 1.0)),), (arr(2, 0),)],
         grad=False,
     ),
     Row(
