@@ -79,6 +79,8 @@ def works(dtype: Any) -> Iterator[Callable[[], Any]]:
     yield lambda: backward(F.adaptive_avg_pool2d(images, 3))
     yield lambda: backward(F.interpolate(images, scale_factor=2, mode="bilinear"))
     yield lambda: backward(F.embedding(index, x))
+    for name in ("RNN", "LSTM", "GRU"):
+        yield lambda name=name: backward(getattr(nn, name)(8, 8).to("cuda", dtype)(random(3, 2, 8)))
     yield lambda: backward(F.dropout(x, 0.5))
     yield lambda: backward(gpugrad.gather(x, 1, index.reshape(4, 1)))
     yield lambda: backward(x.index_select(0, index))

@@ -13,6 +13,7 @@ from . import normalization as normalization
 from . import optimizer as optimizer
 from . import pool as pool
 from . import random as random
+from . import recurrent as recurrent
 from . import reduce as reduce
 from . import resample as resample
 from . import rules as rules

@@ -19,7 +19,7 @@ from ..dtypes import LOW_PRECISION, as_dtype
 from ..inplace import into
 from ..op import op
 from .dims import normalize_dim
-from .matmul import product
+from .matmul import _matmul
 
 __all__ = ["bilinear", "einsum", "tensordot", "trace"]
 
@@ -96,7 +96,7 @@ def contract(x: Any, y: Any, *, x_labels: Labels, y_labels: Labels, wanted: Labe
     inner, columns = math.prod(x.shape[stacked + x_own :]), y.shape[y.ndim - y_own :]
     left = x.reshape((*stack, math.prod(rows), inner))
     right = y.reshape((*stack, inner, math.prod(columns)))
-    result = product(left, right) if summed else left * right
+    result = _matmul(left, right) if summed else left * right
     return result.reshape((*stack, *rows, *columns)).transpose(out_order)
 
 
