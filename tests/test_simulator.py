@@ -487,3 +487,13 @@ def test_a_graph_repeats_what_was_captured() -> None:
     by.fill(10)
     graph.launch()
     assert x.get().tolist() == [49] * 4
+
+
+def test_an_array_over_memory_with_strides_of_its_own() -> None:
+    x = cupy.arange(12, dtype=np.int64)
+    seen = cupy.ndarray((3, 4), np.int64, x.data + 8, (24, 8))  # windows that overlap
+    np.testing.assert_array_equal(seen.get(), [[1, 2, 3, 4], [4, 5, 6, 7], [7, 8, 9, 10]])
+    x[4] = 100
+    assert seen[0, 3].item() == seen[1, 0].item() == 100
+    with pytest.raises(ValueError):
+        cupy.ndarray((3, 5), np.int64, x.data + 800, (24, 8))

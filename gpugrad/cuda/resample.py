@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import FLOATS
-from ..ops.resample import Weights, matrix_of, pick_pixels, resample_along, sources_of
+from ..ops.resample import Weights, pick_pixels, resample_along, sources_of, taps_of
 from .array import empty, from_numpy
 from .copy import contiguous, zeros
 from .index import read
@@ -28,14 +28,18 @@ def _kernel(name: str) -> Kernel:
 @functools.lru_cache(maxsize=256)
 def _band(weights: Weights, dtype: Any, device: int) -> tuple[Any, Any, np.int32]:
     """Where the band of each row of the matrix begins, its weights (rows, width), and its width; on the device."""
-    matrix = matrix_of(weights)
-    columns = matrix.shape[1]
-    there = matrix != 0
-    begin = np.where(there.any(1), there.argmax(1), 0)
-    end = np.where(there.any(1), columns - there[:, ::-1].argmax(1), 1)
-    width = int((end - begin).max())
-    first = np.minimum(begin, columns - width)
-    band = np.take_along_axis(matrix, first[:, None] + np.arange(width), 1)
+    pixels, values = taps_of(weights)
+    made, used = np.broadcast_to(np.arange(weights.new)[:, None], pixels.shape), pixels
+    rows, columns = weights.new, weights.size
+    if weights.transposed:
+        made, used, rows, columns = used, made, columns, rows
+    first, last = np.full(rows, columns), np.full(rows, 0)
+    np.minimum.at(first, made, used)
+    np.maximum.at(last, made, used)
+    width = max(1, int((last - first).max()) + 1)
+    first = np.minimum(first, columns - width)
+    band = np.zeros((rows, width))
+    np.add.at(band, (made, used - first[made]), values)
     return from_numpy(first.astype(np.int32)), from_numpy(band.astype(dtype)), np.int32(width)
 
 

@@ -51,24 +51,28 @@ class Weights(NamedTuple):
         return self._replace(transposed=not self.transposed)
 
 
+def taps_of(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """For each new pixel those it is made of, and their weights, both (new, taps); a pixel may be named twice.
+
+    The same of both directions: `transposed` is not looked at.
+    """
+    if weights.mode.startswith("nearest"):
+        return sources_of(weights)[:, None], np.ones((weights.new, 1))
+    at, last = _positions(weights)[:, None], weights.size - 1
+    if weights.mode == "linear":
+        at = np.maximum(at, 0)
+        low = np.minimum(at.astype(np.int64), last)
+        return np.minimum(low + [0, 1], last), np.concatenate([1 - (at - low), at - low], 1)
+    around = np.floor(at).astype(np.int64) + [-1, 0, 1, 2]
+    return np.clip(around, 0, last), _cubic_weight(at - around)
+
+
 @functools.lru_cache(maxsize=16)
 def matrix_of(weights: Weights) -> np.ndarray:
     """The matrix, in float64; not to be written to."""
     matrix = np.zeros((weights.new, weights.size))
-    rows = np.arange(weights.new)
-    if weights.mode == "linear":
-        at = np.maximum(_positions(weights), 0)
-        low = np.minimum(at.astype(np.int64), weights.size - 1)
-        fraction = at - low
-        matrix[rows, low] += 1 - fraction
-        matrix[rows, np.minimum(low + 1, weights.size - 1)] += fraction
-    elif weights.mode == "cubic":
-        at = _positions(weights)
-        low = np.floor(at).astype(np.int64)
-        for offset in (-1, 0, 1, 2):
-            np.add.at(matrix, (rows, np.clip(low + offset, 0, weights.size - 1)), _cubic_weight(at - low - offset))
-    else:
-        matrix[rows, sources_of(weights)] = 1
+    pixels, values = taps_of(weights)
+    np.add.at(matrix, (np.arange(weights.new)[:, None], pixels), values)
     return matrix.T if weights.transposed else matrix
 
 
