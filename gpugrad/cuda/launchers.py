@@ -9,6 +9,7 @@ from . import gemm as gemm
 from . import gradients as gradients
 from . import index as index
 from . import lookup as lookup
+from . import loss as loss
 from . import normalization as normalization
 from . import optimizer as optimizer
 from . import pool as pool
