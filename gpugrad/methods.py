@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .methods_autograd import AutogradMethods
 from .methods_create import CreateMethods
 from .methods_elementwise import ElementwiseMethods
 from .methods_exchange import ExchangeMethods
@@ -16,6 +17,7 @@ from .methods_shape import ShapeMethods
 
 class Methods(
     ShapeMethods,
+    AutogradMethods,
     CreateMethods,
     ElementwiseMethods,
     ExchangeMethods,
