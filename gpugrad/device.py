@@ -101,7 +101,7 @@ ARRAY_TYPES: dict[type, ArrayType] = {}
 FUSED_RULES: dict[type, Callable[..., Any]] = {}
 
 
-_DEVICES: dict[str, type] = {"cpu": np.ndarray}  # device type -> its array type
+_DEVICES: dict[str, Callable[[Device], ArrayType]] = {"cpu": lambda device: _numpy_type}
 
 
 def _full(shape: Any, value: Any, dtype: Any) -> np.ndarray:
@@ -110,14 +110,14 @@ def _full(shape: Any, value: Any, dtype: Any) -> np.ndarray:
     return np.zeros(shape, dtype) if value == 0 else np.full(shape, value, dtype)
 
 
-def register_device(name: str, kind: type) -> None:
-    """Say which array type serves a type of device."""
-    _DEVICES[name] = kind
+def register_device(name: str, array_type: Callable[[Device], ArrayType]) -> None:
+    """Say which array type serves a device of this type, and makes its arrays on it."""
+    _DEVICES[name] = array_type
 
 
 def arrays_on(device: Device) -> ArrayType:
     """The array type of a device that `as_device` has found usable."""
-    return ARRAY_TYPES[_DEVICES[device.type]]
+    return _DEVICES[device.type](device)
 
 
 def register_array_type(kind: type, array_type: ArrayType) -> None:
@@ -129,7 +129,7 @@ def _implement_on_numpy(op: Any) -> Callable[..., Any]:
     return op.body
 
 
-_numpy_type = ArrayType(
+_numpy_type: ArrayType = ArrayType(
     device_of=lambda array: CPU,
     implement=_implement_on_numpy,
     from_numpy=lambda array: array,
@@ -149,6 +149,11 @@ def is_array(x: Any) -> bool:
 def array_device(array: Any) -> Device:
     """The device an array lives on."""
     return ARRAY_TYPES[type(array)].device_of(array)
+
+
+def arrays_beside(array: Any) -> ArrayType:
+    """The array type of an array, which makes new ones on its device."""
+    return arrays_on(array_device(array))
 
 
 def as_device(d: Any) -> Device:

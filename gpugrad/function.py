@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .core import Node, Tensor, attach, wrap
+from .device import arrays_beside
 from .engine import place
 from .modes import enable_grad, no_grad, state
 from .op import PICK, pick
@@ -81,9 +82,7 @@ class _FunctionOp:
             if not ctx.materialize_grads:
                 return None
             array, shape, dtype = like
-            import numpy as np
-
-            return wrap(np.zeros(shape, dtype, like=array))
+            return wrap(arrays_beside(array).full(shape, 0, dtype))
         return g if isinstance(g, Tensor) else wrap(g)
 
 

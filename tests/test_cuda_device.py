@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,3 +121,16 @@ def test_a_written_view_is_looked_up_in_a_gradient_of_another_memory_order(devic
     y.view(3, 2)[2] = x.view(-1)[:2] * 3
     (y.t() * gpugrad.arange(1.0, 7.0, device=device).reshape(3, 2)).sum().backward()
     assert x.grad is not None and x.grad.tolist() == [[12.0, 18.0, 10.0], [4.0, 0.0, 0.0]]
+
+
+def test_two_devices(device: str) -> None:
+    """tests/two_devices.py, in a process that has two: kernels and caches are made for as many as there are."""
+    from gpugrad.cuda import backend
+
+    several = backend.device_count() > 1
+    simulated = {} if several else {"GPUGRAD_SIMULATE": "1", "GPUGRAD_SIMULATE_DEVICES": "2"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/two_devices.py"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env={**os.environ, **simulated}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr

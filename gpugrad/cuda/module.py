@@ -1,9 +1,10 @@
-"""Kernels by name: sources from `kernels/`, compiled when first used, kept per device.
+"""Kernels by name: sources from `kernels/`, compiled when first used on a device.
 
     forward, backward = kernels("softmax.cu", "gpugrad::forward<float>", "gpugrad::backward<float>")
     forward((blocks,), (threads,), (x, out, np.int64(rows)), shared_mem=0)
 
-Arguments are DeviceArrays, passed by address, and NumPy scalars of exactly the parameter's type.
+Arguments are DeviceArrays, passed by address, and NumPy scalars of exactly the parameter's type. A kernel may be kept
+and launched on any device: it runs on the current one.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def folder() -> Path:
 
 def kernels(file: str, *names: str) -> list[Kernel]:
     """Kernels of a file by name expression; those named together are compiled together."""
-    return _load(_source(file), names, current_device())
+    return compiled(_source(file), *names)
 
 
 @functools.cache
@@ -62,7 +63,24 @@ def _source(file: str) -> str:
 
 def compiled(source: str, *names: str) -> list[Kernel]:
     """Kernels of a source text, which may include files of `kernels/`."""
-    return _load(source, names, current_device())
+    made = _load(source, names, current_device())
+    if backend.device_count() == 1:
+        return made
+    return [_OnAnyDevice(source, names, k) for k in range(len(names))]
+
+
+class _OnAnyDevice:
+    """A kernel where there are several devices. What is loaded belongs to one of them: each gets its own when first needed."""
+
+    def __init__(self, source: str, names: tuple[str, ...], place: int) -> None:
+        self._source, self._names, self._place = source, names, place
+        self._loaded: dict[int, Kernel] = {}  # by device
+
+    def __call__(self, *launch: Any, **options: Any) -> None:
+        device = current_device()
+        if device not in self._loaded:
+            self._loaded[device] = _load(self._source, self._names, device)[self._place]
+        self._loaded[device](*launch, **options)
 
 
 def current_device() -> int:
@@ -92,10 +110,14 @@ def _toolkit_includes() -> list[str]:
     return [p for p in found if os.path.isfile(os.path.join(p, "cuda_fp16.h"))][:1]
 
 
-@functools.cache
 def multiprocessors() -> int:
     """How many streaming multiprocessors the current device has."""
-    return int(backend.cupy().cuda.runtime.getDeviceProperties(current_device())["multiProcessorCount"])
+    return _multiprocessors(current_device())
+
+
+@functools.cache
+def _multiprocessors(device: int) -> int:
+    return int(backend.cupy().cuda.runtime.getDeviceProperties(device)["multiProcessorCount"])
 
 
 def blocks_for(count: int, each: int, per_multiprocessor: int = 8) -> tuple[int]:

@@ -12,6 +12,7 @@ from typing import Any
 from ..core import Node
 from ..device import FUSED_RULES
 from ..expr import Expr
+from . import several
 from .array import DeviceArray
 from .elementwise import MAX_OUTPUTS, MOST_PLANS, NUMBERS, Plan, execute, place, plan_for
 from .module import current_device
@@ -90,4 +91,4 @@ def _make_ready(op: Any, wanted: list[Any], saved: Any, params: tuple[Any, ...],
     return None if plan is NotImplemented else (rules, plan)
 
 
-FUSED_RULES[DeviceArray] = apply_rules
+FUSED_RULES[DeviceArray] = several.where_arrays_lie(apply_rules, "backward")

@@ -18,7 +18,7 @@ from . import device, settings
 from .cupy_api import LACKING, full_name, refuse_parameters, refuse_ufunc
 from .device import counters, submit, wait
 from .faults import UninitializedRead
-from .memory import FRESH, WRITTEN, Allocation, device_memory
+from .memory import FRESH, WRITTEN, Allocation, device_memory, thread
 
 # Functions that answer on the host without looking at the elements
 _ABOUT = frozenset({np.shape, np.ndim, np.size, np.may_share_memory, np.shares_memory, np.result_type, np.can_cast,
@@ -35,8 +35,8 @@ SPECIAL: dict[Any, Callable[..., Any]] = {np.copy: lambda a, order="K": a.copy()
 class MemoryPointer:
     """Where an array's first element lies."""
 
-    def __init__(self, memory: Allocation | None, ptr: int) -> None:
-        self.mem, self.ptr, self.device = memory, ptr, device.Device()
+    def __init__(self, memory: Allocation | None, ptr: int, device_id: int) -> None:
+        self.mem, self.ptr, self.device_id = memory, ptr, device_id
 
 
 class Flags:
@@ -54,11 +54,12 @@ class ndarray(NDArrayOperatorsMixin):
     Made fresh it is uninitialised. MemoryError (OutOfMemoryError) when the device is full.
     """
 
-    __slots__ = ("__weakref__", "_memory", "_value", "base")
+    __slots__ = ("__weakref__", "_device", "_memory", "_value", "base")
     __array_priority__ = 100
 
     _value: np.ndarray
     _memory: Allocation | None
+    _device: int
     base: ndarray | None
 
     def __init__(self, shape: Any, dtype: Any = float, order: str = "C") -> None:
@@ -68,7 +69,7 @@ class ndarray(NDArrayOperatorsMixin):
         dtype = np.dtype(dtype)
         if dtype.hasobject or dtype.kind in "USmM":
             raise ValueError(f"Unsupported dtype {dtype}")
-        self.base = None
+        self.base, self._device = None, thread.device
         size = math.prod(shape) * dtype.itemsize
         if size == 0:
             self._memory, self._value = None, np.empty(shape, dtype, order)  # type: ignore[call-overload]
@@ -82,7 +83,7 @@ class ndarray(NDArrayOperatorsMixin):
 
     @property
     def data(self) -> MemoryPointer:
-        return MemoryPointer(self._memory, self._value.ctypes.data if self._memory is not None else 0)
+        return MemoryPointer(self._memory, self._value.ctypes.data if self._memory is not None else 0, self._device)
 
     shape = property(lambda self: self._value.shape)
     dtype = property(lambda self: self._value.dtype)
@@ -92,7 +93,7 @@ class ndarray(NDArrayOperatorsMixin):
     nbytes = property(lambda self: self._value.nbytes)
     strides = property(lambda self: self._value.strides)
     flags = property(lambda self: Flags(self._value.flags))
-    device = property(lambda self: device.Device())
+    device = property(lambda self: device.Device(self._device))
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
@@ -206,7 +207,7 @@ class ndarray(NDArrayOperatorsMixin):
         made: Any = object.__new__(type(self) if kind is None else kind)
         if not value.flags.writeable and self._value.flags.writeable:  # CuPy knows no read-only views
             value.flags.writeable = True
-        made._value, made._memory = value, self._memory
+        made._value, made._memory, made._device = value, self._memory, self._device
         made.base = self if self.base is None else self.base
         return made
 
@@ -221,6 +222,7 @@ class ndarray(NDArrayOperatorsMixin):
             return self._view(found)
         if isinstance(found, np.ndarray) and np.may_share_memory(found, self._value):
             return self._view(found)
+        _reached(self)
         self._check_written("indexing")
         return _place(found)
 
@@ -238,6 +240,7 @@ class ndarray(NDArrayOperatorsMixin):
         if isinstance(value, ndarray):
             value._check_written("assignment")
         source = value._value if isinstance(value, ndarray) else value
+        _reached(self, *([value] if isinstance(value, ndarray) else []))
         states = self._states()
         keep = value
 
@@ -280,7 +283,7 @@ class ndarray(NDArrayOperatorsMixin):
     # Copies
 
     def copy(self, order: str = "C") -> Any:
-        """A copy; elements that were never written stay so."""
+        """A copy on the current device; elements that were never written stay so."""
         made = ndarray(self.shape, self.dtype, order="F" if order == "F" else "C")
 
         def work() -> None:
@@ -388,6 +391,15 @@ def _unwrap(x: Any, seen: list[ndarray]) -> Any:
     return x
 
 
+def _reached(*arrays: ndarray) -> None:
+    """ValueError, as of CuPy between devices that do not reach each other's memory, if one is not on the current device."""
+    for x in arrays:
+        if x._device != thread.device and x.size:
+            raise ValueError(
+                f"Array device must be same as the current device: array device = {x._device} while current = {thread.device}"
+            )
+
+
 def _place(value: Any) -> Any:
     """A host result in device memory of its own."""
     value = np.asarray(value)
@@ -425,6 +437,7 @@ def _run(function: Any, args: Any, kwargs: Any, name: str, writes_first: bool = 
     first = _unwrap(args[:1], outs if writes_first else seen)
     values = (*first, *_unwrap(args[1:], seen))
     keywords = {k: _unwrap(v, outs if k == "out" else seen) for k, v in kwargs.items()}
+    _reached(*seen, *outs)
     for x in seen:
         x._check_written(name)
 
