@@ -96,8 +96,8 @@ class ArrayType:
 
 ARRAY_TYPES: dict[type, ArrayType] = {}
 
-# Array type -> function (op, parents, saved, params, g) that applies the rules of a formula in one kernel, or returns
-# NotImplemented: then the rules run one op after another.
+# Array type -> function (op, parents, saved, params, g) that applies the rules of an op that joins them together, or
+# returns NotImplemented: then the rules run one op after another.
 FUSED_RULES: dict[type, Callable[..., Any]] = {}
 
 

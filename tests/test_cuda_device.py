@@ -134,3 +134,56 @@ def test_two_devices(device: str) -> None:
         command, cwd=Path(__file__).parents[1], env={**os.environ, **simulated}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+
+
+def test_out_of_memory_says_how_much_there_is_and_the_next_step_works(device: str) -> None:
+    _, total = gpugrad.cuda.mem_get_info()
+    x = gpugrad.ones(1000, device=device, requires_grad=True)
+    with pytest.raises(gpugrad.cuda.OutOfMemoryError) as error:
+        (gpugrad.ones(total // 4 + 1000, device=device) * x.sum()).sum().backward()
+    said = str(error.value)
+    assert said.startswith("CUDA out of memory") and f"The device has {total / 2**20:.1f} MiB in all" in said
+    assert "arrays hold" in said and isinstance(error.value, RuntimeError)
+    (x * x).sum().backward()
+    assert x.grad is not None and x.grad.sum().item() == 2000.0
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (RuntimeError('Failure finding "libnvrtc.so.13 or libnvrtc.so.12"'), "kernel compiler .*gpugrad.cuda13.*nvrtc"),
+        (ImportError("libnvrtc.so.13: cannot open shared object file"), "kernel compiler .*gpugrad.cuda13.*nvrtc"),
+        (RuntimeError("another"), "^another$"),
+    ],
+)
+def test_a_missing_library_says_what_to_install(
+    device: str, raised: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gpugrad.cuda import backend, module
+
+    backend.require()
+
+    def fail(**options: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr(backend.cupy(), "RawModule", fail)
+    with pytest.raises(RuntimeError, match=says):
+        module.compiled("// nothing has been compiled of this", "kernel")
+
+
+def test_missing_headers_and_matrix_products_say_what_to_install(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad.cuda import backend, gemm, module
+
+    backend.require()
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "isfile", lambda path: False)
+        with pytest.raises(RuntimeError, match=r"headers \(cuda_fp16.h\), .*gpugrad\[cuda13\].*nvidia-cuda-runtime"):
+            module._toolkit_includes()
+
+    def fail(*arrays: Any, **options: Any) -> None:
+        raise ImportError("libcublas.so.13: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(gemm.cublaslt, "library", lambda: None)
+    monkeypatch.setattr(gemm.cp, "matmul", fail)
+    with pytest.raises(RuntimeError, match=r"matrix products .*libcublas.*nvidia-cublas"):
+        gpugrad.ones(2, 2, device=device) @ gpugrad.ones(2, 2, device=device)

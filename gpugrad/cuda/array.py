@@ -20,7 +20,7 @@ from . import backend, bounds, several
 from .errors import OutOfMemoryError
 
 cp = backend.cupy()
-_out_of_memory = getattr(cp.cuda, "memory", cp.cuda).OutOfMemoryError
+_out_of_memory = cp.cuda.memory.OutOfMemoryError
 
 
 class HostFallbackWarning(UserWarning):

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..dtypes import BY_NUMPY
 from . import backend
+from .errors import explain_missing_library, missing
 
 Kernel = Callable[..., None]
 
@@ -94,12 +95,21 @@ def _load(source: str, names: tuple[str, ...], device: int) -> list[Kernel]:
     options: tuple[str, ...] = ("-std=c++17", f"-I{folder()}")
     if not backend.simulated():
         options += tuple(f"-I{p}" for p in _toolkit_includes())
-    module = cp.RawModule(code=source, options=options, name_expressions=names)
-    return [module.get_function(name).kernel for name in names]
+    try:
+        module = cp.RawModule(code=source, options=options, name_expressions=names)
+        return [module.get_function(name).kernel for name in names]
+    except cp.cuda.compiler.CompileException as error:
+        raise RuntimeError(f"a CUDA kernel does not compile:\n{error}") from None
+    except (RuntimeError, ImportError) as error:
+        explain_missing_library(error)
+        raise
 
 
 def _toolkit_includes() -> list[str]:
-    """Folders with cuda_fp16.h, which NVRTC does not bring: of an installed toolkit, or of NVIDIA's wheels."""
+    """Folders with cuda_fp16.h, which NVRTC does not bring: of an installed toolkit, or of NVIDIA's wheels.
+
+    RuntimeError, saying what to install, if there is none.
+    """
     import os
     import sys
 
@@ -107,7 +117,10 @@ def _toolkit_includes() -> list[str]:
     found += ["/usr/local/cuda/include"]
     for entry in sys.path:
         found += [str(p) for p in Path(entry or ".").glob("nvidia/c*/include")]
-    return [p for p in found if os.path.isfile(os.path.join(p, "cuda_fp16.h"))][:1]
+    having = [p for p in found if os.path.isfile(os.path.join(p, "cuda_fp16.h"))]
+    if not having:
+        raise RuntimeError(missing("CUDA's headers (cuda_fp16.h)", "nvidia-cuda-runtime"))
+    return having[:1]
 
 
 def multiprocessors() -> int:

@@ -131,17 +131,17 @@ class ndarray(NDArrayOperatorsMixin):
         np.copyto(out, self._value)
         return out
 
-    def set(self, array: np.ndarray, stream: Any = None) -> None:
+    def set(self, arr: np.ndarray, stream: Any = None) -> None:
         """Copy from the host; the dtype and shape are to be its own."""
-        if not isinstance(array, np.ndarray):
+        if not isinstance(arr, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        if array.dtype != self.dtype:
-            raise TypeError(f"{array.dtype} array cannot be set to {self.dtype} array")
-        if array.shape != self.shape:
-            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        if arr.dtype != self.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
+        if arr.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
         counters.host_to_device += 1
         counters.host_to_device_bytes += self.nbytes
-        source = array.copy()
+        source = arr.copy()
         submit(lambda: self._assign(source))
 
     def item(self, *args: Any) -> Any:
@@ -268,8 +268,8 @@ class ndarray(NDArrayOperatorsMixin):
     def T(self) -> Any:
         return self._view(self._value.T)
 
-    def swapaxes(self, a: int, b: int) -> Any:
-        return self._view(self._value.swapaxes(a, b))
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        return self._view(self._value.swapaxes(axis1, axis2))
 
     def squeeze(self, axis: Any = None) -> Any:
         return self._view(self._value.squeeze(axis))
