@@ -148,6 +148,31 @@ def test_out_of_memory_says_how_much_there_is_and_the_next_step_works(device: st
     assert x.grad is not None and x.grad.sum().item() == 2000.0
 
 
+def test_a_changed_header_is_compiled_again(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad.cuda import backend, module
+
+    backend.require()
+    for path in module.folder().glob("*.cu*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    given: list[tuple[str, ...]] = []
+
+    def record(**options: Any) -> Any:
+        given.append(options["options"])
+        raise RuntimeError("not compiled")
+
+    monkeypatch.setattr(backend.cupy(), "RawModule", record)
+    monkeypatch.setattr(backend, "simulated", lambda: False)
+    monkeypatch.setattr(module, "_toolkit_includes", list)
+    monkeypatch.setattr(module, "folder", lambda: tmp_path)
+    for text in ("", "", "// changed"):
+        module._digest.cache_clear()
+        (tmp_path / "common.cuh").write_text(text)
+        with pytest.raises(RuntimeError, match="not compiled"):
+            module.compiled("// the same source", "kernel")
+    assert given[0] == given[1] != given[2]
+    module._digest.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("raised", "says"),
     [

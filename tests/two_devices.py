@@ -208,8 +208,9 @@ def test_a_bad_index_on_the_second_is_reported_and_cleared() -> None:
     assert F.embedding(gpugrad.tensor([1]).to("cuda:1"), table).shape == (1, 2)
 
 
-def test_a_step_is_captured_on_the_second() -> None:
-    with cuda.device(1):
+@pytest.mark.parametrize("device", [0, 1])
+def test_a_step_is_captured_on_each(device: int) -> None:
+    with cuda.device(device):
         x = gpugrad.ones(3, device="cuda")
         _ = x * 3 + 1
         graph = cuda.CUDAGraph()

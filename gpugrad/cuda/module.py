@@ -10,6 +10,7 @@ and launched on any device: it runs on the current one.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,15 @@ def folder() -> Path:
     """Where the kernel sources lie: inside the package if it was installed, beside it in a checkout."""
     package = Path(__file__).parents[1]
     return next(f for f in (package / "kernels", package.parent / "kernels") if (f / "common.cuh").is_file())
+
+
+@functools.cache
+def _digest() -> str:
+    """A name for the texts of all kernels: CuPy keeps what it compiled by source and options, and looks into no header."""
+    found = hashlib.blake2b(digest_size=8)
+    for path in sorted(folder().glob("*.cu*")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def kernels(file: str, *names: str) -> list[Kernel]:
@@ -94,7 +104,7 @@ def _load(source: str, names: tuple[str, ...], device: int) -> list[Kernel]:
     cp = backend.cupy()
     options: tuple[str, ...] = ("-std=c++17", f"-I{folder()}")
     if not backend.simulated():
-        options += tuple(f"-I{p}" for p in _toolkit_includes())
+        options += (f"-DGPUGRAD_KERNELS={_digest()}", *(f"-I{p}" for p in _toolkit_includes()))
     try:
         module = cp.RawModule(code=source, options=options, name_expressions=names)
         return [module.get_function(name).kernel for name in names]
