@@ -109,7 +109,7 @@ def test_graphs_share_a_pool_and_a_stream_of_one_s_own(device: str) -> None:
     assert gpugrad.cuda.current_stream() == gpugrad.cuda.default_stream()
     for value in (1.0, 5.0):
         x.fill_(value)
-        for graph, y in made:
+        for graph, _ in made:
             graph.replay()
         assert [y.tolist() for _, y in made][1] == [3 * value] * 3
     graph.reset()
