@@ -52,7 +52,10 @@ def python(*arguments: str) -> list[str]:
 
 def test_files() -> list[str]:
     """The files with tests of the CUDA device, those that take longest first."""
-    marked = [path for path in sorted(ROOT.glob("tests/test_*.py")) if "pytest.mark.cuda" in path.read_text()]
+    mark = re.compile(
+        r"mark\.cuda|each_device|default_device"
+    )  # the last two: of the fixture that runs tests there too
+    marked = [path for path in sorted(ROOT.glob("tests/test_*.py")) if mark.search(path.read_text())]
     return [str(path.relative_to(ROOT)) for path in sorted(marked, key=lambda path: -path.stat().st_size)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from device_tools import on_host
+from device_tools import need, on_host
 
 import gpugrad
 from gpugrad import nn
@@ -128,6 +128,8 @@ def test_two_devices(device: str) -> None:
     from gpugrad.cuda import backend
 
     several = backend.device_count() > 1
+    if not several:
+        need("g++", "clang++")
     simulated = {} if several else {"GPUGRAD_SIMULATE": "1", "GPUGRAD_SIMULATE_DEVICES": "2"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/two_devices.py"]
     done = subprocess.run(
