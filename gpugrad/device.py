@@ -7,7 +7,7 @@ is first asked for. Nothing else in gpugrad asks what an array is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,10 @@ _default_stack: list[Device] = [CPU]
 
 class ArrayType:
     """What gpugrad must know of one array type. `implement`: op -> function on arrays of this type; `full`: shape,
-    value (None: uninitialised) and dtype -> array.
+    value (None: uninitialised) and dtype -> array. `several`: there is more than one device of this type.
     """
 
-    __slots__ = ("device_of", "from_numpy", "full", "implement", "to_numpy")
+    __slots__ = ("device_of", "from_numpy", "full", "implement", "several", "to_numpy")
 
     def __init__(
         self,
@@ -86,11 +86,13 @@ class ArrayType:
         from_numpy: Callable[[np.ndarray], Any],
         to_numpy: Callable[[Any], np.ndarray],
         full: Callable[[Any, Any, Any], Any] | None = None,
+        several: bool = False,
     ) -> None:
         self.device_of = device_of
         self.implement = implement
         self.from_numpy = from_numpy
         self.to_numpy = to_numpy
+        self.several = several
         self.full = full if full is not None else lambda shape, value, dtype: from_numpy(_full(shape, value, dtype))
 
 
@@ -149,6 +151,12 @@ def is_array(x: Any) -> bool:
 def array_device(array: Any) -> Device:
     """The device an array lives on."""
     return ARRAY_TYPES[type(array)].device_of(array)
+
+
+def on_one_device(arrays: Sequence[Any]) -> bool:
+    """Whether all arrays surely lie on one device; quick where there are not several of its type. True for no arrays."""
+    kinds = {type(x) for x in arrays}
+    return len(kinds) <= 1 and not any(ARRAY_TYPES[kind].several for kind in kinds)
 
 
 def arrays_beside(array: Any) -> ArrayType:

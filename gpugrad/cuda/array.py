@@ -174,6 +174,6 @@ def device_of(array: Any) -> Device:
     return Device("cuda", int(array.device.id))
 
 
-_type = ArrayType(device_of, implement, from_numpy, to_numpy, full)
+_type = ArrayType(device_of, implement, from_numpy, to_numpy, full, several=backend.device_count() > 1)
 register_array_type(DeviceArray, _type)
 register_device("cuda", several.for_each_device(_type))

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from ..core import Tensor, mark_written, wrap
-from ..device import array_device
+from ..device import array_device, on_one_device
 from ..hooks import RemovableHandle, add_hook
 from ..hooks import _Hooks as Hooks
 from ..modes import enable_grad
@@ -196,7 +196,7 @@ class Optimizer:
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
             arrays = [p._array for p in params]
-            if arrays and all([x.device == arrays[0].device for x in arrays]):
+            if arrays and on_one_device(arrays):
                 yield group, params
             else:  # parameters on two devices are updated apart
                 for device in dict.fromkeys(map(array_device, arrays)):

@@ -153,7 +153,7 @@ class DeviceMemory:
             if start <= offset < start + size:
                 return f"byte {offset - start} of {label}"
         for start, size, label in reversed(self.freed):
-            if start <= offset < start + max(size, 1):
+            if start <= offset < start + max(size, 1) and start not in self.labels:
                 return f"byte {offset - start} of {label}, which was freed"
         near = [(s, n, text) for s, (n, text) in self.labels.items() if s - _GUARD <= offset < s + round_up(n) + _GUARD]
         if not near:
