@@ -109,13 +109,3 @@ def test_a_case_that_ends_its_process_is_a_row_and_the_others_go_on(monkeypatch:
         None,
     ]
     assert asked == [names, names[2:], names[3:]]
-
-
-@pytest.mark.cuda
-def test_the_bench_prints_and_writes_its_rows(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    assert bench.main(["--small", "--out", str(tmp_path), "add", "softmax, rows of 33"]) == 0
-    found = json.loads((tmp_path / "kernels.json").read_text())
-    assert [row["case"] for row in found["cases"]] == ["add", "softmax, rows of 33"]
-    assert all(row["gpugrad"]["seconds"] > 0 for row in found["cases"]) and found["copy GB/s"] > 0
-    assert (tmp_path / "kernels.md").read_text().count("\n| ") == 3
