@@ -161,7 +161,7 @@ def _pull_source(op: Op, slots: dict[str, int]) -> str:
         lines.append("    needs = tuple([p is not None for p in parents])")
         lines.append(f"    return {_rule_call(op, op.joint, 'joint', slots)}")
         return "\n".join(lines)
-    if op.formula and all(source in ("in", "out") for source, _, _ in op.saved):
+    if op.joins and all(source in ("in", "out") for source, _, _ in op.saved):
         lines.append("    if type(g) in fused:")
         lines.append("        made = fused[type(g)](op, parents, saved, params, g)")
         lines.append("        if made is not NotImplemented: return made")

@@ -7,7 +7,7 @@ is first asked for. Nothing else in gpugrad asks what an array is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,10 @@ _default_stack: list[Device] = [CPU]
 
 class ArrayType:
     """What gpugrad must know of one array type. `implement`: op -> function on arrays of this type; `full`: shape,
-    value (None: uninitialised) and dtype -> array.
+    value (None: uninitialised) and dtype -> array. `several`: there is more than one device of this type.
     """
 
-    __slots__ = ("device_of", "from_numpy", "full", "implement", "to_numpy")
+    __slots__ = ("device_of", "from_numpy", "full", "implement", "several", "to_numpy")
 
     def __init__(
         self,
@@ -86,22 +86,24 @@ class ArrayType:
         from_numpy: Callable[[np.ndarray], Any],
         to_numpy: Callable[[Any], np.ndarray],
         full: Callable[[Any, Any, Any], Any] | None = None,
+        several: bool = False,
     ) -> None:
         self.device_of = device_of
         self.implement = implement
         self.from_numpy = from_numpy
         self.to_numpy = to_numpy
+        self.several = several
         self.full = full if full is not None else lambda shape, value, dtype: from_numpy(_full(shape, value, dtype))
 
 
 ARRAY_TYPES: dict[type, ArrayType] = {}
 
-# Array type -> function (op, parents, saved, params, g) that applies the rules of a formula in one kernel, or returns
-# NotImplemented: then the rules run one op after another.
+# Array type -> function (op, parents, saved, params, g) that applies the rules of an op that joins them together, or
+# returns NotImplemented: then the rules run one op after another.
 FUSED_RULES: dict[type, Callable[..., Any]] = {}
 
 
-_DEVICES: dict[str, type] = {"cpu": np.ndarray}  # device type -> its array type
+_DEVICES: dict[str, Callable[[Device], ArrayType]] = {"cpu": lambda device: _numpy_type}
 
 
 def _full(shape: Any, value: Any, dtype: Any) -> np.ndarray:
@@ -110,14 +112,14 @@ def _full(shape: Any, value: Any, dtype: Any) -> np.ndarray:
     return np.zeros(shape, dtype) if value == 0 else np.full(shape, value, dtype)
 
 
-def register_device(name: str, kind: type) -> None:
-    """Say which array type serves a type of device."""
-    _DEVICES[name] = kind
+def register_device(name: str, array_type: Callable[[Device], ArrayType]) -> None:
+    """Say which array type serves a device of this type, and makes its arrays on it."""
+    _DEVICES[name] = array_type
 
 
 def arrays_on(device: Device) -> ArrayType:
     """The array type of a device that `as_device` has found usable."""
-    return ARRAY_TYPES[_DEVICES[device.type]]
+    return _DEVICES[device.type](device)
 
 
 def register_array_type(kind: type, array_type: ArrayType) -> None:
@@ -129,7 +131,7 @@ def _implement_on_numpy(op: Any) -> Callable[..., Any]:
     return op.body
 
 
-_numpy_type = ArrayType(
+_numpy_type: ArrayType = ArrayType(
     device_of=lambda array: CPU,
     implement=_implement_on_numpy,
     from_numpy=lambda array: array,
@@ -149,6 +151,17 @@ def is_array(x: Any) -> bool:
 def array_device(array: Any) -> Device:
     """The device an array lives on."""
     return ARRAY_TYPES[type(array)].device_of(array)
+
+
+def on_one_device(arrays: Sequence[Any]) -> bool:
+    """Whether all arrays surely lie on one device; quick where there are not several of its type. True for no arrays."""
+    kinds = {type(x) for x in arrays}
+    return len(kinds) <= 1 and not any(ARRAY_TYPES[kind].several for kind in kinds)
+
+
+def arrays_beside(array: Any) -> ArrayType:
+    """The array type of an array, which makes new ones on its device."""
+    return arrays_on(array_device(array))
 
 
 def as_device(d: Any) -> Device:

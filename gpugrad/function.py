@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .core import Node, Tensor, attach, wrap
-from .device import ARRAY_TYPES
+from .device import arrays_beside
 from .engine import place
 from .modes import enable_grad, no_grad, state
 from .op import PICK, pick
@@ -82,7 +82,7 @@ class _FunctionOp:
             if not ctx.materialize_grads:
                 return None
             array, shape, dtype = like
-            return wrap(ARRAY_TYPES[type(array)].full(shape, 0, dtype))
+            return wrap(arrays_beside(array).full(shape, 0, dtype))
         return g if isinstance(g, Tensor) else wrap(g)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .core import Tensor, wrap
-from .device import ARRAY_TYPES
+from .device import ARRAY_TYPES, arrays_beside
 from .dtypes import FLOATS
 from .engine import grad
 
@@ -53,7 +53,7 @@ def _moved(inputs: Sequence[Any], wanted: list[int], directions: list[np.ndarray
     """Fresh leaves at `inputs + step * directions`."""
     moved = list(inputs)
     for i, u in zip(wanted, directions):
-        make = ARRAY_TYPES[type(inputs[i]._array)].from_numpy
+        make = arrays_beside(inputs[i]._array).from_numpy
         moved[i] = wrap(make(np.asarray(_numpy(inputs[i]) + step * u)), requires_grad=True)
     return moved
 
@@ -98,7 +98,7 @@ def _compare(
     if not outs:
         return None
     ws = [np.asarray(rng.standard_normal(t.shape)) for t in outs]
-    make = ARRAY_TYPES[type(outs[0]._array)].from_numpy
+    make = arrays_beside(outs[0]._array).from_numpy
     gs = grad(outs, [here[i] for i in wanted], [wrap(make(w)) for w in ws], allow_unused=True)
     analytic = sum(float(np.vdot(_numpy(g), u)) for g, u in zip(gs, us) if g is not None)
 
@@ -123,7 +123,7 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = Non
     rng = np.random.default_rng(11)
     outs = [t for t in _outputs(func, inputs) if t._requires_grad]
     if grad_outputs is None:
-        make = [ARRAY_TYPES[type(t._array)].from_numpy for t in outs]
+        make = [arrays_beside(t._array).from_numpy for t in outs]
         grad_outputs = [wrap(m(np.asarray(rng.standard_normal(t.shape))), True) for m, t in zip(make, outs)]
 
     def gradient(*args: Any) -> tuple[Any, ...]:

@@ -79,6 +79,7 @@ class Op:
         out: bool | None = None,
         writes: str | None = None,
         moves: bool = False,
+        joins: bool = False,
         check: Callable[..., None] | None = None,
     ) -> None:
         """`names`: argument names users see, if not the body's. `promotes`: inputs brought to a common dtype (True:
@@ -86,7 +87,8 @@ class Op:
         the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
         if it is a leaf of formulas ("exp({0})"; {C} is the type it computes in, {storage} that of the arrays), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
         do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
-        `moves`: the result may be of another array type, on another device.
+        `moves`: the result may be of another array type, on another device. `joins`: a device may apply the rules of
+        several inputs together (`rules_kernel`).
         `check`: sees inputs before they are promoted, or after the body failed, and raises if they are refused.
         """
         self.body = body
@@ -103,8 +105,10 @@ class Op:
         self.takes_out = self.formula if out is None else out
         self.writes = writes
         self.moves = moves
+        self.joins = joins or self.formula
         self.check = check
         self.launcher: Callable[..., Any] | None = None
+        self.rules_launcher: Callable[..., Any] | None = None
         self.rules: dict[str, Callable[..., Any]] = {}
         self.joint: Callable[..., Any] | None = None
         self.impls = Impls(self)
@@ -134,6 +138,14 @@ class Op:
     def kernel(self, launcher: Callable[..., Any]) -> Callable[..., Any]:
         """Declare the CUDA launcher of this op. It may return NotImplemented: then the body runs."""
         self.launcher = launcher
+        return launcher
+
+    def rules_kernel(self, launcher: Callable[..., Any]) -> Callable[..., Any]:
+        """Declare a CUDA launcher of the rules: `launcher(parents, saved, g)` gives the gradients of the inputs with a parent.
+
+        The op must have been declared with `joins`. It may return NotImplemented: then the rules run one after another.
+        """
+        self.rules_launcher = launcher
         return launcher
 
     def differentiates(self, index: int) -> bool:

@@ -103,11 +103,13 @@ copy_tiled(Out* __restrict__ out, const In* __restrict__ in, int64 rows, int64 c
            int64 count, Walk<2> batch) {
     constexpr int kSide = sizeof(In) <= 2 ? 64 : 32;
     __shared__ In tile[kSide][kSide + (sizeof(In) < 4 ? 4 / sizeof(In) : 1)];
-    const int64 across = (cols + kSide - 1) / kSide, down = (rows + kSide - 1) / kSide;
-    for (int64 t = blockIdx.x; t < across * down * count; t += gridDim.x) {
-        const int64 plane = t / (across * down), left = t - plane * (across * down);
-        const int64 row = left / across * kSide, col = left % across * kSide;
-        const auto base = offsets(plane, batch);
+    // Tiles are counted in 32 bits: 2^32 of them would fill more memory than there is, and int64 divisions spill
+    const unsigned across = (cols + kSide - 1) / kSide, each = across * unsigned((rows + kSide - 1) / kSide);
+    const unsigned tiles = each * unsigned(count);
+    for (unsigned t = blockIdx.x; t < tiles; t += gridDim.x) {
+        const unsigned plane = t / each, left = t - plane * each;
+        const int64 row = int64(left / across) * kSide, col = int64(left % across) * kSide;
+        const auto base = offsets_as<int64>(plane, batch);
         for (int c = threadIdx.y; c < kSide; c += 8)
             for (int r = threadIdx.x; r < kSide; r += 32)
                 if (row + r < rows && col + c < cols) tile[c][r] = in[base.of[1] + row + r + (col + c) * in_step];

@@ -90,8 +90,9 @@ row_moments_long(const T* __restrict__ x, Compute<T>* __restrict__ mean, Compute
 
 // ---- Element by element ----------------------------------------------------------------------------------------------
 
+// With a weight for each column, one block at a time is asked for: left to itself the compiler spills for more of them.
 template <class T, class P, int BY, int THREADS>
-__global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS) normalize(
+__global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS, BY == kByColumn ? 1 : 0) normalize(
     const T* __restrict__ x, const Compute<T>* __restrict__ mean, const Compute<T>* __restrict__ variance,
     const P* __restrict__ weight, const P* __restrict__ bias, T* __restrict__ out, Scheme scheme, Rows shape) {
     using C = Compute<T>;

@@ -31,7 +31,7 @@ struct Reduction {
 // ---- One thread's elements ------------------------------------------------------------------------------------------
 
 template <class T> constexpr int kLoads = sizeof(T) < 8 ? 8 : 4;  // of one element, in flight at a time
-constexpr int kPackLoads = 4;                                     // of 16 bytes
+template <class T> constexpr int kPackLoads = sizeof(T) > 1 ? 4 : 2;  // of 16 bytes: more single bytes would spill
 
 // `count` elements, each `jump` from the one before; the first has the index `first`, the next first + step.
 template <class R, class T>
@@ -76,12 +76,12 @@ __device__ __forceinline__ void take_neighbours(
     const int64 jump = static_cast<int64>(lanes) * W;
     int64 i = static_cast<int64>(lane) * W;
     count -= tail;
-    for (; i + (kPackLoads - 1) * jump < count; i += kPackLoads * jump) {
-        Pack<T> pack[kPackLoads];
+    for (; i + (kPackLoads<T> - 1) * jump < count; i += kPackLoads<T> * jump) {
+        Pack<T> pack[kPackLoads<T>];
 #pragma unroll
-        for (int k = 0; k < kPackLoads; ++k) pack[k] = load_pack<W>(x + i + k * jump);
+        for (int k = 0; k < kPackLoads<T>; ++k) pack[k] = load_pack<W>(x + i + k * jump);
 #pragma unroll
-        for (int k = 0; k < kPackLoads; ++k) add_pack(r, state, pack[k], first + i + k * jump);
+        for (int k = 0; k < kPackLoads<T>; ++k) add_pack(r, state, pack[k], first + i + k * jump);
     }
     for (; i < count; i += jump) add_pack(r, state, load_pack<W>(x + i), first + i);
 }

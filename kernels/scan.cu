@@ -180,13 +180,16 @@ scan_columns(const T* __restrict__ x, Out* __restrict__ out, Lines of) {
     }
 }
 
-// x is contiguous: `length` places along the dimension, each of `inner` elements.
-template <class T>
+// x is contiguous: `length` places along the dimension, each of `inner` elements. `Index` counts all elements.
+template <class T, class Index>
 __global__ void __launch_bounds__(kScanThreads)
 shift_along(const T* __restrict__ x, T* __restrict__ out, int64 n, int64 length, int64 inner, int64 by, double fill) {
+    const T free = narrow<T>(static_cast<Compute<T>>(fill));
+    const int64 shift = by * inner;
     GPUGRAD_GRID_LOOP(i, n) {
-        const int64 line = divide(i, inner), from = line - divide(line, length) * length - by;
-        out[i] = from >= 0 && from < length ? x[i - by * inner] : narrow<T>(static_cast<Compute<T>>(fill));
+        const Index line = static_cast<Index>(i) / static_cast<Index>(inner);
+        const int64 from = static_cast<int64>(line % static_cast<Index>(length)) - by;
+        out[i] = from >= 0 && from < length ? x[i - shift] : free;
     }
 }
 

@@ -17,20 +17,25 @@ template <int ARRAYS, class Index> struct Offsets {
     Index of[ARRAYS];
 };
 
-// How far element `i` of the walk lies from the first one in each array.
-template <class Index, int ARRAYS>
-__device__ __forceinline__ Offsets<ARRAYS, Index> offsets(Index i, const Walk<ARRAYS>& walk) {
-    Offsets<ARRAYS, Index> found;
+// How far element `i` of the walk lies from the first one in each array: as a `To`, which may be wider than `Index`.
+template <class To, class Index, int ARRAYS>
+__device__ __forceinline__ Offsets<ARRAYS, To> offsets_as(Index i, const Walk<ARRAYS>& walk) {
+    Offsets<ARRAYS, To> found;
 #pragma unroll
     for (int a = 0; a < ARRAYS; ++a) found.of[a] = 0;
     for (int d = static_cast<int>(walk.dims) - 1; d >= 0; --d) {
         const auto size = static_cast<Index>(walk.size[d]);
         const Index next = i / size, at = i - next * size;
 #pragma unroll
-        for (int a = 0; a < ARRAYS; ++a) found.of[a] += at * static_cast<Index>(walk.stride[a][d]);
+        for (int a = 0; a < ARRAYS; ++a) found.of[a] += at * static_cast<To>(walk.stride[a][d]);
         i = next;
     }
     return found;
+}
+
+template <class Index, int ARRAYS>
+__device__ __forceinline__ Offsets<ARRAYS, Index> offsets(Index i, const Walk<ARRAYS>& walk) {
+    return offsets_as<Index>(i, walk);
 }
 
 // a / b, for 0 <= a and 0 < b; 64-bit division takes several times as long as 32-bit.

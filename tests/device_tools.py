@@ -1,13 +1,11 @@
-"""What tests of kernels need of the machine: a C++ compiler for the simulator, nvcc to compile for real devices."""
+"""What tests of kernels need of the machine: a device, or a C++ compiler for the simulator."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import os
-import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +77,3 @@ def on_host(tensor: Any) -> Any:
     """The values of a tensor as a NumPy array, in float32 where NumPy has no such dtype."""
     array = tensor.detach().cpu().numpy()
     return array.astype("float32") if array.dtype.kind == "V" else array
-
-
-def spills(source: str, architecture: int, folder: Path) -> dict[str, int]:
-    """Bytes that each kernel of a source spills when nvcc compiles it for an architecture (90: sm_90)."""
-    need("nvcc")
-    file = folder / "instances.cu"
-    file.write_text(source)
-    command = ["nvcc", "-std=c++17", "-cubin", f"-arch=sm_{architecture}", "-Xptxas", "-v", f"-I{KERNELS}", str(file)]
-    done = subprocess.run([*command, "-o", str(folder / "out.cubin")], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = re.findall(r"Compiling entry function '(\w+)'.*\n.*\n.* (\d+) bytes spill stores", done.stderr)
-    return {name: int(size) for name, size in found}

@@ -341,3 +341,12 @@ def test_the_module_is_a_program() -> None:
     done = subprocess.run(command, input=request * 2, capture_output=True, text=True, check=True)
     first, second = map(json.loads, done.stdout.splitlines())
     assert first == second and len(first["digest"]) == 9
+
+
+def test_the_host_does_little_for_an_op_on_the_device() -> None:
+    """At most four times what it does on the CPU: allocation and launch left out, the processor's time alone."""
+    done = subprocess.run([sys.executable, "-m", "gpugrad.bench.host"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
+    assert len(rows) == 7
+    assert [(row[0], row[3], row[6]) for row in rows if max(float(row[3]), float(row[6])) > 4] == []

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
-from device_tools import on_host, spills
+from device_tools import on_host
 
 import gpugrad
 import gpugrad.nn.functional as F
@@ -347,34 +346,6 @@ def test_every_order_of_threads(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
     both(partial(F.conv2d, groups=3), draw(3, 3, 12, 11), draw(3, 1, 3, 2, seed=1), terms=4)
     both(partial(F.max_pool2d, kernel_size=3, stride=2, return_indices=True), draw(2, 3, 7, 6))
     both(partial(F.adaptive_avg_pool2d, output_size=1), draw(2, 3, 9, 8))
-
-
-@pytest.mark.parametrize("architecture", [75, 80, 90, 120])
-def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Path) -> None:
-    names = ["conv.cu", "pool.cu"]
-    source = [f'#include "{name}"' for name in names] + ["namespace gpugrad {"]
-    for t, c in (("float", "float"), ("double", "double"), ("__half", "float"), ("__nv_bfloat16", "float")):
-        source.append(f"template __global__ void im2col<{t}>(const {t}*, {t}*, int, int, int64, int64, Windows);")
-        source.append(f"template __global__ void col2im<{c}, {t}>(const {c}*, {t}*, int, int, int64, int64, Windows);")
-        for name in ("depthwise", "depthwise_input", "depthwise_weight"):
-            source.append(
-                f"template __global__ void {name}<{t}>(const {t}*, const {t}*, {t}*, int, int, int, Windows);"
-            )
-        for width in ("1", f"kPack<{t}>"):
-            source.append(f"template __global__ void add_bias<{t}, {width}>({t}*, const {t}*, int, int, int);")
-        by_index = "int, int, int, uint64*, int"
-        source.append(f"template __global__ void max_unpool<{t}, {c}>(const {t}*, const int64*, {c}*, {by_index});")
-        source.append(f"template __global__ void max_pool_gather<{t}>(const {t}*, const int64*, {t}*, {by_index});")
-        for w in ("Windows", "Bins"):
-            source.append(f"template __global__ void max_pool<{t}, {w}>(const {t}*, {t}*, int64*, int, {w});")
-            arguments = f"(const {t}*, const int64*, {t}*, int, {w})"
-            source.append(f"template __global__ void max_pool_backward<{t}, {w}>{arguments};")
-            source.append(f"template __global__ void avg_pool<{t}, {w}, 1>(const {t}*, {t}*, int, {w});")
-            source.append(f"template __global__ void avg_pool<{t}, {w}, 32>(const {t}*, {t}*, int, {w});")
-            source.append(f"template __global__ void avg_pool_backward<{t}, {w}>(const {t}*, {t}*, int, {w});")
-    found = spills("\n".join([*source, "}"]), architecture, tmp_path)
-    assert len(found) == 4 * 19
-    assert not {name: size for name, size in found.items() if size}
 
 
 def test_a_captured_step_of_a_convolutional_network() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from device_tools import on_host
+from device_tools import need, on_host
 
 import gpugrad
 from gpugrad import nn
@@ -117,3 +121,96 @@ def test_a_written_view_is_looked_up_in_a_gradient_of_another_memory_order(devic
     y.view(3, 2)[2] = x.view(-1)[:2] * 3
     (y.t() * gpugrad.arange(1.0, 7.0, device=device).reshape(3, 2)).sum().backward()
     assert x.grad is not None and x.grad.tolist() == [[12.0, 18.0, 10.0], [4.0, 0.0, 0.0]]
+
+
+def test_two_devices(device: str) -> None:
+    """tests/two_devices.py, in a process that has two: kernels and caches are made for as many as there are."""
+    from gpugrad.cuda import backend
+
+    several = backend.device_count() > 1
+    if not several:
+        need("g++", "clang++")
+    simulated = {} if several else {"GPUGRAD_SIMULATE": "1", "GPUGRAD_SIMULATE_DEVICES": "2"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/two_devices.py"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env={**os.environ, **simulated}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+
+
+def test_out_of_memory_says_how_much_there_is_and_the_next_step_works(device: str) -> None:
+    _, total = gpugrad.cuda.mem_get_info()
+    x = gpugrad.ones(1000, device=device, requires_grad=True)
+    with pytest.raises(gpugrad.cuda.OutOfMemoryError) as error:
+        (gpugrad.ones(total // 4 + 1000, device=device) * x.sum()).sum().backward()
+    said = str(error.value)
+    assert said.startswith("CUDA out of memory") and f"The device has {total / 2**20:.1f} MiB in all" in said
+    assert "arrays hold" in said and isinstance(error.value, RuntimeError)
+    (x * x).sum().backward()
+    assert x.grad is not None and x.grad.sum().item() == 2000.0
+
+
+def test_a_changed_header_is_compiled_again(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad.cuda import backend, module
+
+    backend.require()
+    for path in module.folder().glob("*.cu*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    given: list[tuple[str, ...]] = []
+
+    def record(**options: Any) -> Any:
+        given.append(options["options"])
+        raise RuntimeError("not compiled")
+
+    monkeypatch.setattr(backend.cupy(), "RawModule", record)
+    monkeypatch.setattr(backend, "simulated", lambda: False)
+    monkeypatch.setattr(module, "_toolkit_includes", list)
+    monkeypatch.setattr(module, "folder", lambda: tmp_path)
+    for text in ("", "", "// changed"):
+        module._digest.cache_clear()
+        (tmp_path / "common.cuh").write_text(text)
+        with pytest.raises(RuntimeError, match="not compiled"):
+            module.compiled("// the same source", "kernel")
+    assert given[0] == given[1] != given[2]
+    module._digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (RuntimeError('Failure finding "libnvrtc.so.13 or libnvrtc.so.12"'), "kernel compiler .*gpugrad.cuda13.*nvrtc"),
+        (ImportError("libnvrtc.so.13: cannot open shared object file"), "kernel compiler .*gpugrad.cuda13.*nvrtc"),
+        (RuntimeError("another"), "^another$"),
+    ],
+)
+def test_a_missing_library_says_what_to_install(
+    device: str, raised: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gpugrad.cuda import backend, module
+
+    backend.require()
+
+    def fail(**options: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr(backend.cupy(), "RawModule", fail)
+    with pytest.raises(RuntimeError, match=says):
+        module.compiled("// nothing has been compiled of this", "kernel")
+
+
+def test_missing_headers_and_matrix_products_say_what_to_install(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad.cuda import backend, gemm, module
+
+    backend.require()
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "isfile", lambda path: False)
+        with pytest.raises(RuntimeError, match=r"headers \(cuda_fp16.h\), .*gpugrad\[cuda13\].*nvidia-cuda-runtime"):
+            module._toolkit_includes()
+
+    def fail(*arrays: Any, **options: Any) -> None:
+        raise ImportError("libcublas.so.13: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(gemm.cublaslt, "library", lambda: None)
+    monkeypatch.setattr(gemm.cp, "matmul", fail)
+    with pytest.raises(RuntimeError, match=r"matrix products .*libcublas.*nvidia-cublas"):
+        gpugrad.ones(2, 2, device=device) @ gpugrad.ones(2, 2, device=device)

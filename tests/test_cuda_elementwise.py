@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import re
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import nvrtc
 import pytest
-from device_tools import KERNELS, need, on_host
+from device_tools import on_host
 from formula_cases import DTYPES, PARAMETERS, formula_ops, inputs, takes
 
 import gpugrad
@@ -385,7 +383,6 @@ REPRESENTATIVE = [
     "huber_loss",
     "remainder",
 ]
-ARCHITECTURES = [75, 80, 90, 120]
 
 
 def representative(kernels: Any, names: list[str], dtypes: list[str]) -> tuple[str, list[str]]:
@@ -413,50 +410,18 @@ def representative(kernels: Any, names: list[str], dtypes: list[str]) -> tuple[s
     return kernels.print_source(list(dict.fromkeys(wanted)))
 
 
-def instances(names: list[str]) -> str:
-    """Explicit instantiations of kernels by name expression: nvcc has no other way to ask for them."""
-    lines = []
-    for name in names:
-        values = re.search(r"<(.*)>$", name)[1].split(", ")[3:]  # type: ignore[index]
-        axes = [f"gpugrad::Axes<{len(values) - 1}>"] if "map_strided" in name else []
-        lines.append(
-            f"template __global__ void {name}({', '.join(['long long', *axes, values[0] + '*', *values[1:]])});"
-        )
-    return "\n".join(lines)
-
-
-def nvcc(source: Path, *options: str) -> str:
-    """What nvcc says of a source."""
-    command = ["nvcc", "-std=c++17", *options, f"-I{KERNELS}", str(source), "-o", str(source.with_suffix(".out"))]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
-@pytest.mark.cuda
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_they_compile_for_devices_without_spills(kernels: Any, architecture: int, tmp_path: Path) -> None:
-    need("nvcc")
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+def test_they_compile_for_devices_without_spills(kernels: Any, architecture: int) -> None:
+    nvrtc.need()
     source, names = representative(kernels, REPRESENTATIVE, ["float32", "float64", "float16"])
-    (tmp_path / "instances.cu").write_text(source + instances(names))
-    said = nvcc(tmp_path / "instances.cu", "-cubin", f"-arch=sm_{architecture}", "-Xptxas", "-v")
-    pattern = r"Compiling entry function '(\w+)'.*\n.*\n.* (\d+) bytes spill stores.*\n.*Used (\d+) registers"
-    found = re.findall(pattern, said)
-    called = dict(re.findall(r"struct (\w+) \{  // (\w+)", source))
-    for kernel, spilled, registers in sorted(found, key=lambda row: -int(row[2])):
-        formula = re.search(r"Formula\d+(?=E)", kernel)[0]  # type: ignore[index]
-        loop = "strided" if "strided" in kernel else "flat"
-        print(f"sm_{architecture} {called[formula]:<34} {loop:<8} {registers:>4} registers {spilled} bytes spilled")
+    found = nvrtc.compiled(source, names, architecture)
     assert len(found) == len(names)
-    assert [name for name, spilled, _ in found if spilled != "0"] == []
+    assert [kernel for kernel in found if kernel.spilled] == []
 
 
-@pytest.mark.cuda
-def test_nothing_is_in_double_that_numpy_has_in_float(kernels: Any, tmp_path: Path) -> None:
-    need("nvcc")
+def test_nothing_is_in_double_that_numpy_has_in_float(kernels: Any) -> None:
+    nvrtc.need()
     source, names = representative(kernels, REPRESENTATIVE, ["float32", "float16"])
-    (tmp_path / "instances.cu").write_text(source + instances(names))
-    nvcc(tmp_path / "instances.cu", "-ptx", "-arch=sm_90")
-    text = (tmp_path / "instances.out").read_text()
+    text = nvrtc.ptx(source, names, 90)
     assert text.count(".entry") == len(names)
     assert [line for line in text.splitlines() if ".f64" in line] == []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import importlib
 import math
+import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +36,7 @@ class StandIn:
         "MatmulPreferenceAttribute",
         {"MAX_WORKSPACE_BYTES": 1, **{f"MIN_ALIGNMENT_{x}_BYTES": 5 + k for k, x in enumerate("ABCD")}},
     )
-    Epilogue = enum.IntEnum("Epilogue", {"DEFAULT": 1, "BIAS": 4})
+    Epilogue = enum.IntEnum("Epilogue", {"DEFAULT": 1, "BIAS": 4, "BGRADB": 512})
     cuBLASLtError = type("cuBLASLtError", (Exception,), {})
     matmul_heuristic_result_dtype = np.dtype(
         [("algo", [("data_", "<u8", (8,))]), ("workspace_size", "<u8"), ("state", "<i4")]
@@ -46,6 +48,7 @@ class StandIn:
             tuple[int, int, int, int]
         ] = []  # rows, columns, terms, batch of each product, as the library counts
         self.computed: list[int] = []  # their compute types
+        self.epilogues: list[int] = []  # what they did besides
         self.asked = 0  # for algorithms
         self.refuses: set[int] = set()  # epilogues it has no algorithm for
 
@@ -139,23 +142,30 @@ class StandIn:
         made = by * np.matmul(x.astype(wide), y.astype(wide))
         if keep:
             made += keep * out.astype(wide)
-        if how.attributes.get(7) == 4:
-            memory = (ctypes.c_char * (out.shape[1] * out.dtype.itemsize)).from_address(how.attributes[8])
-            made += np.frombuffer(memory, out.dtype).astype(wide)[:, None]
+        epilogue = how.attributes.get(7, 1)
+        if epilogue == 4:
+            made += self._vector(how.attributes[8], out.shape[1], out.dtype).astype(wide)[:, None]
+        elif epilogue == 512:  # "the bias size corresponds to the number of columns of D", the sums go over the terms
+            assert out.shape[0] == 1 and not keep
+            sums = self._vector(how.attributes[8], out.shape[2], out.dtype)
+            sums[...] = y[0].astype(wide).sum(0).astype(out.dtype)
+            self._say_written(how.attributes[8], sums.nbytes)
         out[...] = made.astype(out.dtype)
-        self._say_written(d, out)
+        assert out.strides[2] == out.shape[1] * out.dtype.itemsize  # results are contiguous
+        for stack in range(out.shape[0]):
+            self._say_written(d + stack * out.strides[0], out[stack].nbytes)
+        self.epilogues.append(epilogue)
         self.calls.append((out.shape[1], out.shape[2], x.shape[2], out.shape[0]))
         self.computed.append(how.compute)
 
-    def _say_written(self, address: int, out: np.ndarray) -> None:
+    def _vector(self, address: int, length: int, dtype: Any) -> np.ndarray:
+        return np.frombuffer((ctypes.c_char * (length * dtype.itemsize)).from_address(address), dtype)
+
+    def _say_written(self, address: int, count: int) -> None:
         from gpugrad.cuda.simulator.memory import WRITTEN, device_memory
 
         memory = device_memory()
-        start = address - memory.base
-        for stack in range(out.shape[0]):
-            at = start + stack * out.strides[0]
-            assert out.strides[2] == out.shape[1] * out.dtype.itemsize  # results are contiguous
-            memory.shadow[at : at + out[stack].nbytes] = WRITTEN
+        memory.shadow[address - memory.base : address - memory.base + count] = WRITTEN
 
 
 @pytest.fixture(autouse=True)
@@ -259,7 +269,28 @@ def test_linear_adds_the_bias_on_the_way(dtype: Any, lt: StandIn) -> None:
         found.append([on_host(t) for t in (out, *(leaf.grad for leaf in leaves))])
     for got, expected in zip(found[1], found[0]):
         close(got, expected.astype(np.float64), dtype)
-    assert lt.calls == [(5, 6, 7, 1), (7, 6, 5, 1), (7, 5, 6, 1)]
+    assert lt.calls == [(5, 6, 7, 1), (7, 5, 6, 1), (7, 6, 5, 1)]
+    assert lt.epilogues == [4, 512, 1]
+
+
+@pytest.mark.parametrize("frozen", ["input", "weight", "bias"])
+def test_only_the_gradients_that_are_wanted_are_computed(frozen: str, lt: StandIn) -> None:
+    leaves = [gpugrad.tensor(draw(*shape)).cuda() for shape in ((6, 7), (5, 7), (5,))]
+    for leaf, name in zip(leaves, ("input", "weight", "bias")):
+        leaf.requires_grad_(name != frozen)
+    F.linear(*leaves).sum().backward()
+    assert [leaf.grad is not None for leaf in leaves] == [name != frozen for name in ("input", "weight", "bias")]
+    assert lt.epilogues == {"input": [4, 512], "weight": [4, 1], "bias": [4, 1, 1]}[frozen]
+
+
+def test_second_derivatives_of_the_layer(lt: StandIn) -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        x, weight, bias = (gpugrad.tensor(draw(*s)).to(where).requires_grad_() for s in ((4, 3), (2, 3), (2,)))
+        (gw, gb) = gpugrad.autograd.grad((F.linear(x, weight, bias) ** 3).sum(), (weight, bias), create_graph=True)
+        found.append([on_host(g) for g in gpugrad.autograd.grad(gw.sum() + (gb * gb).sum(), (x, weight, bias))])
+    for got, expected in zip(found[1], found[0]):
+        close(got, expected.astype(np.float64), np.float32, 64)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -317,6 +348,14 @@ def test_tf32_when_it_is_asked_for(lt: StandIn) -> None:
     assert lt.computed == [68, 68, 70, 77, 68, 70]
 
 
+def test_without_an_algorithm_for_the_gradient_of_the_bias(lt: StandIn) -> None:
+    lt.refuses = {512}
+    x, weight, bias = (gpugrad.tensor(draw(*shape)).cuda().requires_grad_() for shape in ((6, 7), (5, 7), (5,)))
+    F.linear(x, weight, bias).sum().backward()
+    assert bias.grad is not None and on_host(bias.grad).tolist() == [6.0] * 5
+    assert lt.epilogues == [4, 1, 1]
+
+
 @pytest.mark.parametrize("refused", [{4}, {1, 4}], ids=["the bias", "all"])
 def test_without_an_algorithm(refused: set[int], lt: StandIn) -> None:
     lt.refuses = refused
@@ -342,7 +381,11 @@ def test_without_an_algorithm_in_a_capture(lt: StandIn, monkeypatch: pytest.Monk
 
 def test_the_library_s_numbers() -> None:
     """What the stand-in takes for granted, where nvmath is installed."""
-    real = pytest.importorskip("nvmath.bindings.cublasLt", reason="needs nvmath-python")
+    name = "nvmath.bindings.cublasLt"
+    if os.environ.get("GPUGRAD_REQUIRE_PEERS") == "1":
+        real = importlib.import_module(name)
+    else:
+        real = pytest.importorskip(name, reason="needs nvmath: ci/test --peers installs it")
     for name in ("MatmulDescAttribute", "MatrixLayoutAttribute", "MatmulPreferenceAttribute", "Epilogue"):
         for member in getattr(StandIn, name):
             assert int(getattr(real, name)[member.name]) == int(member)

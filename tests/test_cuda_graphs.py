@@ -94,3 +94,24 @@ def test_graphed_callables_train(device: str) -> None:
             found.append(loss.item())
         results.append(found)
     np.testing.assert_allclose(results[1], results[0], rtol=1e-6)
+
+
+def test_graphs_share_a_pool_and_a_stream_of_one_s_own(device: str) -> None:
+    x, pool, stream = gpugrad.ones(3, device=device), gpugrad.cuda.graph_pool_handle(), gpugrad.cuda.Stream()
+    made = []
+    for factor in (2.0, 3.0):
+        graph = gpugrad.cuda.CUDAGraph()
+        _ = x * factor
+        with gpugrad.cuda.graph(graph, pool=pool, stream=stream):
+            assert gpugrad.cuda.current_stream() == stream and gpugrad.cuda.is_current_stream_capturing()
+            made.append((graph, x * factor))
+        assert graph.pool() is pool
+    assert gpugrad.cuda.current_stream() == gpugrad.cuda.default_stream()
+    for value in (1.0, 5.0):
+        x.fill_(value)
+        for graph, _ in made:
+            graph.replay()
+        assert [y.tolist() for _, y in made][1] == [3 * value] * 3
+    graph.reset()
+    with pytest.raises(RuntimeError, match="without a preceding successful capture"):
+        graph.replay()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from device_tools import KERNELS, need, on_host
+from device_tools import on_host
 
 import gpugrad
 from gpugrad.nn import functional as F
@@ -442,64 +439,3 @@ def test_nothing_goes_to_the_host_or_waits_for_it(device: str, use: Any) -> None
     assert counters.launches and not (
         counters.host_to_device or counters.device_to_host or counters.synchronizations
     ), counters
-
-
-# Real devices
-
-_SIMPLE = ["unsigned char", "unsigned short", "unsigned", "unsigned long long", "gpugrad::Wide"]
-_NAMES = [
-    "float",
-    "double",
-    "__half",
-    "__nv_bfloat16",
-    "long long",
-    "int",
-    "short",
-    "signed char",
-    "unsigned char",
-    "bool",
-]
-_WIDTHS = dict(zip(_NAMES, (4, 8, 2, 2, 8, 4, 2, 1, 1, 1)))
-
-
-def _instances() -> Iterator[str]:
-    """Every kernel in some of its types: moved as bits, converted, summed."""
-    yield "auto use() {"
-    yield "using namespace gpugrad;"
-    named = [f"copy_strided<{t}, {t}, int>" for t in _SIMPLE]
-    named += [f"join_columns<{t}, int>" for t in _SIMPLE]
-    named += [f"read_places<{t}, int, int>" for t in _SIMPLE]
-    named += [f"write_places<{t}, long long, int>" for t in _SIMPLE]
-    for t in ("unsigned short", "unsigned long long"):
-        named += [f"copy_tiled<{t}, {t}>", f"fill_flat<{t}, 2>", f"fill_strided<{t}, int>", f"triangle<{t}, true>"]
-        named += [f"copy_bordered<{t}, {border}, int>" for border in range(4)]
-        named += [f"gather_along<{t}, long long, int>", f"scatter_along<0, {t}, {t}, long long, int>"]
-        named += [f"settle_places<{t}, false, int>"]
-    for to in _NAMES:
-        some = ("__half", "double") if to in _NAMES[:4] else ("__nv_bfloat16",)
-        named += [f"copy_flat<{to}, {t}, {16 // max(_WIDTHS[to], _WIDTHS[t])}>" for t in some]
-        named += [f"settle_places<{to}, true, int>"]
-        wide = {"__half": "float", "__nv_bfloat16": "float"}.get(to, "int" if _WIDTHS[to] < 4 else to)
-        named += [f"add_places<{wide}, {to}, long long, int>"]
-        named += [f"scatter_along<{how}, {wide}, {to}, long long, int>" for how in (2, 3)]
-    for t in _NAMES[:4]:
-        named += [f"fold_border<{t}, {border}>" for border in (1, 2, 3)]
-    for i in ("int", "long long"):
-        named += [f"number_places<{i}>", f"number_along<{i}, int>", f"wrap_indices<{i}>"]
-    for k, name in enumerate(named):
-        yield f"auto kernel{k} = &{name};"
-        yield f"(void)kernel{k};"
-    yield "return 0; }"
-
-
-@pytest.mark.parametrize("architecture", [75, 80, 90, 120])
-def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Path) -> None:
-    need("nvcc")
-    source = tmp_path / "instances.cu"
-    source.write_text("\n".join(['#include "copy.cu"', '#include "index.cu"', *_instances()]))
-    command = ["nvcc", "-std=c++17", "-cubin", f"-arch=sm_{architecture}", "-Xptxas", "-v", f"-I{KERNELS}", str(source)]
-    done = subprocess.run([*command, "-o", str(tmp_path / "out.cubin")], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    spills = re.findall(r"Compiling entry function '(\w+)'.*\n.*\n.* (\d+) bytes spill stores", done.stderr)
-    assert len(spills) == source.read_text().count("(void)")
-    assert [name for name, size in spills if size != "0"] == []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from device_tools import on_host, spills
+from device_tools import on_host
 
 import gpugrad
 from gpugrad import nn, optim
@@ -367,27 +366,3 @@ def test_a_training_step_moves_nothing_but_the_batch(device: str) -> None:
     assert (found.host_to_device, found.host_to_device_bytes) == (4, 4 * inputs.nbytes)
     assert (found.device_to_host, found.synchronizations) == (0, 0)
     assert losses[-1].item() < losses[0].item()
-
-
-# ---- on devices ----
-
-
-@pytest.mark.parametrize("architecture", [75, 80, 90, 120])
-def test_they_compile_for_devices_without_spills(architecture: int, tmp_path: Path) -> None:
-    instances = []
-    for t, c in (("float", "float"), ("double", "double"), ("__half", "float"), ("__nv_bfloat16", "float")):
-        rules = [f"Sgd<{c}, true>", f"Adam<{c}, false>", f"Adam<{c}, true>"]
-        if t == c:
-            rules += [f"RmsProp<{c}, true, true>", *(f"{name}<{c}>" for name in ("Adagrad", "Adadelta", "Adamax"))]
-        for rule in rules:
-            instances.append(
-                f"update<{rule}, {t}>(const __grid_constant__ Tensors<{rule}::kLists>, {rule}, const float*, unsigned*)"
-            )
-        instances.append(f"norm_parts<kPowers, {t}>(const __grid_constant__ Tensors<1>, double, double*)")
-        instances.append(f"norm_total<kPowers, {t}>(const double*, int64, double, {t}*)")
-        instances.append(f"scale_down<{t}>(const __grid_constant__ Tensors<1>, const {t}*, double)")
-        instances.append(f"accumulate<{t}>(int64, {t}*, const {t}*)")
-    lines = [f"template __global__ void {instance};" for instance in instances]
-    source = ['#include "optimizer.cu"', '#include "gradients.cu"', "namespace gpugrad {", *lines, "}", ""]
-    found = spills("\n".join(source), architecture, tmp_path)
-    assert len(found) == len(instances) and not any(found.values()), found

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from device_tools import on_host, spills
+from device_tools import on_host
 
 import gpugrad
 from gpugrad import nn
@@ -347,19 +346,3 @@ def test_drawing_moves_nothing_between_host_and_device(device: str) -> None:
     moved = counters.host_to_device, counters.device_to_host, counters.synchronizations
     assert moved == (0, 0, 0)
     assert counters.launches == 4
-
-
-@pytest.mark.parametrize("architecture", [75, 80, 90, 120])
-def test_it_compiles_for_devices_without_spills(architecture: int, tmp_path: Path) -> None:
-    reals = ["float", "double", "__half", "__nv_bfloat16"]
-    draws = [(f"{d}<{t}>", t) for d in ("Uniform", "Normal", "LogNormal", "Exponential", "Cauchy") for t in reals]
-    for t in [*reals, "long long", "int", "signed char", "bool"]:
-        draws += [(f"{d}<{t}>", t) for d in ("Bernoulli", "Integers", "Geometric")]
-        draws += [(f"BernoulliEach<{t}, {p}>", t) for p in ("float", "double")]
-    instances = [
-        f"template __global__ void gpugrad::fill<gpugrad::{d}, {t}>"
-        f"(gpugrad::RandomState*, gpugrad::int64, {t}*, gpugrad::{d}, const void*);"
-        for d, t in draws
-    ]
-    found = spills("\n".join(['#include "random.cu"', *instances, ""]), architecture, tmp_path)
-    assert len(found) == len(instances) and not any(found.values()), found

@@ -1,65 +1,112 @@
-"""The kernels that ops, layers and optimizers launch, compiled for real devices: every one, without spills.
+"""The kernels compiled for real devices by NVRTC: every one, in every dtype, without spills.
 
-`python tests/kernels_used.py DTYPE` says which they are. Registers and spills are printed as a table (`pytest -s`).
+`python tests/test_kernels_compile.py` prints the registers of each as a Markdown table.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import nvrtc
 import pytest
-from device_tools import KERNELS, need
+
+DTYPES = ["float32", "float64", "float16", "bfloat16", "int64 int32 uint8 bool"]  # those in one string go together
 
 
-def kernels_used(dtype: str) -> list[tuple[str, list[str]]]:
+@functools.cache
+def kernels_used(dtypes: str) -> list[tuple[str, list[str]]]:
     script = Path(__file__).with_name("kernels_used.py")
-    done = subprocess.run([sys.executable, str(script), dtype], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(script), *dtypes.split()], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def merged(used: list[tuple[str, list[str]]]) -> dict[str, str]:
-    """One source for each kernel file, with all that is asked of it: formulas get names of their own."""
-    sources: dict[str, list[str]] = {}
+def merged(used: list[tuple[str, list[str]]]) -> dict[str, tuple[str, list[str]]]:
+    """One source for each kernel file, and all that is asked of it: formulas get names of their own."""
+    sources: dict[str, tuple[list[str], list[str]]] = {}
     for number, (source, names) in enumerate(used):
         include = re.match(r'#include "(\S+)"\n', source)
         line = re.match(r'#line 1 "kernels/(\S+)"\n', source)
         assert include or line, source[:200]
         file = include[1] if include else line[1]  # type: ignore[index]
-        parts = sources.setdefault(file, [f'#include "{file}"'])
+        parts, wanted = sources.setdefault(file, ([f'#include "{file}"'], []))
         if include:
             rename = lambda text, n=number: re.sub(r"\bFormula(\d+)\b", rf"Formula_{n}_\1", text)  # noqa: E731
             parts.append(rename(source[include.end() :]))
             names = [rename(name) for name in names]
-        parts += [f"static const void* const used_{number}_{k} = (const void*)&{n};" for k, n in enumerate(names)]
-    return {file: "\n".join(parts) + "\n" for file, parts in sources.items()}
+        wanted += names
+    return {file: ("\n".join(parts) + "\n", list(dict.fromkeys(names))) for file, (parts, names) in sources.items()}
 
 
-@pytest.mark.parametrize(
-    ("dtype", "architecture"),
-    [("float32", 75), ("float32", 80), ("float32", 90), ("float32", 120), ("bfloat16", 90), ("float64", 90)],
-)
-def test_every_kernel_compiles_without_spills(dtype: str, architecture: int, tmp_path: Path) -> None:
-    need("nvcc")
-    table = []
-    for file, source in merged(kernels_used(dtype)).items():
-        written = tmp_path / f"used_{file}"
-        written.write_text(source)
-        command = ["nvcc", "-std=c++17", "-cubin", f"-arch=sm_{architecture}", "-Xptxas", "-v", f"-I{KERNELS}"]
-        done = subprocess.run(
-            [*command, str(written), "-o", str(tmp_path / "out.cubin")], capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"{file}:\n{done.stderr}"
-        found = re.findall(
-            r"Compiling entry function '(\w+)'.*\n.*\n.* (\d+) bytes spill stores.*\n.*Used (\d+) registers",
-            done.stderr,
-        )
-        assert len(found) >= source.count("static const void* const used_"), f"{file}: not every kernel was compiled"
-        table += [(file, name, int(registers), int(spilled)) for name, spilled, registers in found]
-    for file, name, registers, spilled in table:
-        print(f"sm_{architecture} {file:20} {registers:4} registers {spilled:4} bytes spilled  {name[:100]}")
-    assert [row for row in table if row[3]] == []
+def compiled(dtypes: str, architecture: int) -> list[tuple[str, nvrtc.Compiled]]:
+    """All kernels that are used in some dtypes, with their files."""
+    found = []
+    for file, (source, names) in merged(kernels_used(dtypes)).items():
+        made = nvrtc.compiled(source, names, architecture)
+        assert len(made) == len(names), file
+        found += [(file, kernel) for kernel in made]
+    return found
+
+
+def test_every_kernel_is_used_somewhere() -> None:
+    used = {re.match(r"gpugrad::(\w+)", name)[1] for d in DTYPES for _, names in kernels_used(d) for name in names}  # type: ignore[index]
+    texts = [path.read_text() for path in nvrtc.KERNELS.glob("*.cu")]
+    bounds = r"(?:__launch_bounds__\([^)]*\)\s*)?"
+    written = [n for text in texts for n in re.findall(rf"__global__\s+{bounds}void\s+{bounds}(\w+)\(", text)]
+    assert len(written) == sum(text.count("__global__") for text in texts)
+    assert sorted(set(written) - used) == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+@pytest.mark.parametrize("dtypes", DTYPES)
+def test_every_kernel_compiles_without_spills(dtypes: str, architecture: int) -> None:
+    nvrtc.need()
+    assert [kernel for _, kernel in compiled(dtypes, architecture) if kernel.spilled] == []
+
+
+def test_what_does_not_compile_and_what_spills_is_seen() -> None:
+    nvrtc.need()
+    with pytest.raises(AssertionError, match='identifier "nothing" is undefined'):
+        nvrtc.compiled("__global__ void wrong(float* x) { *x = nothing; }", ["wrong"], 90)
+    sums = "".join(f"float a{i} = x[{i}];" for i in range(80))
+    uses = "".join(f"x[{i}] = a{79 - i};" for i in range(80))
+    source = f"__global__ void __maxnreg__(32) greedy(volatile float* x) {{ {sums} {uses} }}"
+    (found,) = nvrtc.compiled(source, ["greedy"], 90)
+    assert found.registers <= 32 and found.spilled > 0
+
+
+def table(rows: Iterable[tuple[str, int, list[tuple[str, nvrtc.Compiled]]]]) -> str:
+    """Markdown: of each kernel, over all its types and sizes, the most registers of a thread by dtype and architecture."""
+    most: dict[tuple[str, str], dict[tuple[str, int], int]] = {}
+    for dtypes, architecture, found in rows:
+        for file, kernel in found:
+            name = re.match(r"gpugrad::(\w+)", kernel.name)[1]  # type: ignore[index]
+            cells = most.setdefault((file, name), {})
+            cells[dtypes, architecture] = max(cells.get((dtypes, architecture), 0), kernel.registers)
+    head = ["file", "kernel", *("integers" if " " in d else d for d in DTYPES)]
+    lines = [f"Registers a thread, for sm_{', sm_'.join(map(str, nvrtc.ARCHITECTURES))}; nothing is spilled.", ""]
+    lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for (file, name), cells in sorted(most.items()):
+        shown = [" ".join(str(cells.get((d, a), "")) for a in nvrtc.ARCHITECTURES).strip() for d in DTYPES]
+        lines.append(f"| {file} | {name} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    pairs = [(d, a) for d in DTYPES for a in nvrtc.ARCHITECTURES]
+    with ProcessPoolExecutor() as pool:
+        found = list(pool.map(compiled, *zip(*pairs)))
+    spilled = [kernel for kernels in found for _, kernel in kernels if kernel.spilled]
+    print(table((d, a, kernels) for (d, a), kernels in zip(pairs, found)) if not spilled else f"spilled: {spilled}")
+
+
+if __name__ == "__main__":
+    main()

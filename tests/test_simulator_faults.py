@@ -218,6 +218,14 @@ def test_a_read_out_of_bounds(shift: int, where: str) -> None:
         assert where in str(error.value)
 
 
+def test_the_array_is_named_and_not_what_lay_in_its_place_before() -> None:
+    for _ in range(40):  # freed at once, so that the next arrays of about this size take their places
+        cupy.empty(63, np.float64)
+    x, out = floats(100), cupy.empty(100, np.float32)
+    with pytest.raises(cupy.OutOfBounds, match=r"0 bytes past the end of an array of shape \(100,\) and float32"):
+        launch("copy", 32, x, out, i32(100), i32(1), grid=4)
+
+
 @pytest.mark.parametrize("at", [-1, 100, 1000, 1 << 28])
 def test_a_write_out_of_bounds_leaves_everything_as_it_was(at: int) -> None:
     neighbours = [floats(100) for _ in range(3)]

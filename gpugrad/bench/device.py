@@ -1,9 +1,10 @@
 """Kernels timed on a CUDA device, against the bandwidth of a copy measured first: `python -m gpugrad.bench.device`.
 
 Each case is written once, for gpugrad or PyTorch, and run for both where PyTorch sees the device; results are compared.
-A case that fails is a row that says so, and the others go on. Times are the median of several rounds, between CUDA
-events. It is one process, which compute-sanitizer can watch; `gpugrad bench` is the one to compare libraries with.
-On the simulator it runs too (`--small`), and its times mean nothing.
+A case that fails is a row that says so, and the others go on: in a process of their own, where the fault has left the
+device unusable. Times are the median of several rounds, between CUDA events. `--worker` is one process, which
+compute-sanitizer can watch; `gpugrad bench` is the one to compare libraries with. On the simulator it runs too
+(`--small`), and its times mean nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import importlib.util
 import json
 import platform
 import statistics
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -212,32 +215,83 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gpugrad.bench.device", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--out", type=Path, help="folder for kernels.json and kernels.md")
     parser.add_argument("--small", action="store_true", help="few elements: to see that every case runs")
+    parser.add_argument(
+        "--worker", action="store_true", help="print a line of JSON for each case, and end after a fault"
+    )
     parser.add_argument("cases", nargs="*", help="cases, or what their names begin with")
     options = parser.parse_args(arguments)
-    import gpugrad
-    from gpugrad.cuda import backend
-
-    peers = ["gpugrad"] + (["torch"] if _torch_sees_the_device(backend.simulated()) else [])
     n = 2**12 if options.small else 2**26
-    found: dict[str, Any] = {
-        "device": gpugrad.cuda.get_device_name(),
-        "gpugrad": importlib.metadata.version("gpugrad"),
-        "cupy": getattr(backend.cupy(), "__version__", "simulated"),
-        "torch": importlib.import_module("torch").__version__ if len(peers) > 1 else "not compared",
-        "python": platform.python_version(),
-        "copy GB/s": copy_bandwidth(gpugrad, n) / 1e9,
-        "cases": [],
-    }
-    for case in CASES:
-        if not options.cases or any(case.name.startswith(c) for c in options.cases):
-            found["cases"].append(measure(case, n, peers))
-            gpugrad.cuda.empty_cache()
+    cases = [c for c in CASES if not options.cases or any(c.name.startswith(name) for name in options.cases)]
+    if options.worker:
+        return _work(cases, n)
+    found = _in_workers(cases, n, ["--small"] if options.small else [])
     print(table(found))
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "kernels.json").write_text(json.dumps(found, indent=1) + "\n")
         (options.out / "kernels.md").write_text(table(found))
     return sum("error" in row["gpugrad"] for row in found["cases"])
+
+
+def _in_workers(cases: Sequence[Case], n: int, options: list[str]) -> dict[str, Any]:
+    """The device, its figures and a row for each case. RuntimeError if not even a copy could be measured."""
+    found: dict[str, Any] = {"cases": []}
+    while left := [c.name for c in cases[len(found["cases"]) :]]:
+        (about, *rows), died = _ask_worker([*options, *left])
+        if died and len(rows) < len(left):
+            rows.append({"case": left[len(rows)], "elements": n, "gpugrad": {"error": died}})
+        found |= about
+        found["cases"] += rows
+    return found
+
+
+def _ask_worker(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+    """What a process of its own prints: the device and its figures, then a row for each case; and, if it died, why."""
+    command = [sys.executable, *(f"-W{w}" for w in sys.warnoptions), "-m", "gpugrad.bench.device", "--worker"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        raise RuntimeError(f"a copy within the device could not be measured: {done.stderr}")
+    return lines, f"exit status {done.returncode}: {done.stderr.strip()[-2000:]}" if done.returncode else ""
+
+
+def _work(cases: Sequence[Case], n: int) -> int:
+    import gpugrad
+    from gpugrad.cuda import backend
+
+    peers = ["gpugrad"] + (["torch"] if _torch_sees_the_device(backend.simulated()) else [])
+    about = {
+        "device": gpugrad.cuda.get_device_name(),
+        "gpugrad": _version("gpugrad"),
+        "cupy": getattr(backend.cupy(), "__version__", "simulated"),
+        "torch": _version("torch") if len(peers) > 1 else "not compared",
+        "python": platform.python_version(),
+        "copy GB/s": copy_bandwidth(gpugrad, n) / 1e9,
+    }
+    print(json.dumps(about), flush=True)
+    for case in cases:
+        row = measure(case, n, peers)
+        print(json.dumps(row), flush=True)
+        if "error" in row["gpugrad"] and not _usable(gpugrad):
+            return 0  # who asked for the cases starts another process for those that are left
+        gpugrad.cuda.empty_cache()
+    return 0
+
+
+def _usable(gpugrad: Any) -> bool:
+    """Whether the device still works: some faults end all work of a process on it."""
+    try:
+        gpugrad.cuda.synchronize()
+        return bool((gpugrad.ones(8).to("cuda") + 1).sum().item() == 16)
+    except Exception:
+        return False
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "of this checkout"
 
 
 def _torch_sees_the_device(simulated: bool) -> bool:

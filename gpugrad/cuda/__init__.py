@@ -16,6 +16,7 @@ from .errors import OutOfMemoryError
 _LATE = {
     "CUDAGraph": "graphs",
     "graph": "graphs",
+    "graph_pool_handle": "graphs",
     "is_current_stream_capturing": "graphs",
     "make_graphed_callables": "graphs",
     "Event": "streams",

@@ -16,11 +16,11 @@ import numpy as np
 from ..device import ArrayType, Device, register_array_type, register_device
 from ..dtypes import BY_NUMPY
 from ..ops.operators import OPERATORS
-from . import backend, bounds
+from . import backend, bounds, several
 from .errors import OutOfMemoryError
 
 cp = backend.cupy()
-_out_of_memory = getattr(cp.cuda, "memory", cp.cuda).OutOfMemoryError
+_out_of_memory = cp.cuda.memory.OutOfMemoryError
 
 
 class HostFallbackWarning(UserWarning):
@@ -34,6 +34,8 @@ class DeviceArray(cp.ndarray):  # type: ignore[name-defined]
 
     def copy(self, order: str = "C") -> Any:
         return cp.ndarray.copy(self, order).view(type=DeviceArray)
+
+    copy = several.where_arrays_lie(copy, "copy")  # CuPy's goes to the current device
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         made = cp.ndarray.reshape(self, *shape, order=order)
@@ -108,7 +110,7 @@ def implement(op: Any) -> Callable[..., Any]:
         except _out_of_memory as error:
             raise out_of_memory(error) from None
 
-    return run
+    return several.where_arrays_lie(run, op.name)
 
 
 def _run_body(op: Any, body: Any, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -176,5 +178,6 @@ def device_of(array: Any) -> Device:
     return Device("cuda", int(array.device.id))
 
 
-register_array_type(DeviceArray, ArrayType(device_of, implement, from_numpy, to_numpy, full))
-register_device("cuda", DeviceArray)
+_type = ArrayType(device_of, implement, from_numpy, to_numpy, full, several=backend.device_count() > 1)
+register_array_type(DeviceArray, _type)
+register_device("cuda", several.for_each_device(_type))

@@ -36,7 +36,7 @@ def cupy() -> Any:
 def device_count() -> int:
     """How many devices there are: 0 without CuPy, without a driver, without a device."""
     if simulated():
-        return 1
+        return int(cupy().cuda.runtime.getDeviceCount())
     if importlib.util.find_spec("cupy") is None:
         return 0
     module = cupy()

@@ -41,10 +41,11 @@ def check() -> None:
     if not _used:
         return
     _used = False
-    for device_words in _words.values():
+    for device, device_words in _words.items():
         op, index, size, _ = device_words.get().tolist()
         if op:
-            device_words.fill(0)
+            with backend.cupy().cuda.Device(device):
+                device_words.fill(0)
             index = index - 2**64 if index >= 2**63 else index
             raise IndexError(
                 f"{_names[op]}(): index {index} is out of bounds for a dimension of size {size}; found by its CUDA kernel "

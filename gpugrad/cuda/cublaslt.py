@@ -1,7 +1,7 @@
 """Matrix products by cuBLASLt, through `nvmath.bindings`: what CuPy's cuBLAS calls do not do.
 
-It computes with half precision and TF32, reads transposed and strided stacks where they lie, adds the bias on the way,
-and can be captured in a CUDA graph. What a product needs is described to the library once for each shape and kept, with
+It computes with half precision and TF32, reads transposed and strided stacks where they lie, adds the bias on the way or
+sums up its gradient, and can be captured in a CUDA graph. What a product needs is described to the library once for each shape and kept, with
 the algorithm that its heuristics choose.
 
 The calls have been checked against a stand-in that computes with the very same descriptions on the host; they have not
@@ -70,7 +70,7 @@ class Kind(NamedTuple):
     dtype: Any
     out_dtype: Any
     precision: str
-    bias: bool
+    epilogue: str  # its name in the library, "" for none
     places: tuple[int, int, int]  # of a, b and out: addresses modulo _ALIGNED
 
 
@@ -93,8 +93,8 @@ class Described:
         attributes = lt.MatmulDescAttribute
         for name, transposed in (("TRANSA", what.b.transposed), ("TRANSB", what.a.transposed)):
             self._set("matmul_desc", self.operation, attributes[name], np.int32(_TRANSPOSE * transposed))
-        if kind.bias:
-            self._set("matmul_desc", self.operation, attributes.EPILOGUE, np.uint32(lt.Epilogue.BIAS))
+        if kind.epilogue:
+            self._set("matmul_desc", self.operation, attributes.EPILOGUE, np.uint32(lt.Epilogue[kind.epilogue]))
         batch = what.batch
         self.b = self._layout(kind.dtype, what.columns, what.terms, what.b, batch.size, batch.b)
         self.a = self._layout(kind.dtype, what.terms, what.rows, what.a, batch.size, batch.a)
@@ -125,7 +125,7 @@ class Described:
         return made
 
     def set_bias(self, address: int) -> None:
-        """Where the bias of the next product lies."""
+        """Where the bias of the next product, or its gradient, lies."""
         if address != self.bias:
             self._set("matmul_desc", self.operation, library().MatmulDescAttribute.BIAS_POINTER, np.int64(address))
             self.bias = address
@@ -179,23 +179,26 @@ def _described(
 _one_bias_at_a_time = threading.Lock()
 
 
-def multiply(a: Any, b: Any, out: Any, bias: Any = None, *, accumulate: bool = False) -> bool:
+def multiply(a: Any, b: Any, out: Any, bias: Any = None, *, accumulate: bool = False, sums_of_a: Any = None) -> bool:
     """`out = a @ b + bias`, or `out += a @ b`: (..., n, k), (..., k, m) and (m,), into a contiguous (..., n, m).
 
-    False, with nothing done, if a matrix cannot be read where it lies or the library has no algorithm.
+    `sums_of_a` (n,), of the dtype of `out`, becomes the sums of the rows of `a`, two matrices only: as in the gradients of
+    a weight and a bias. False, with nothing done, if a matrix cannot be read where it lies or the library has no algorithm.
     """
     device = module.current_device()
     places = (a.data.ptr, b.data.ptr, out.data.ptr)
     low = (places[0] % _ALIGNED, places[1] % _ALIGNED, places[2] % _ALIGNED)
-    kind = Kind(a.dtype, out.dtype, get_float32_matmul_precision(), bias is not None, low)
+    beside = bias if sums_of_a is None else sums_of_a
+    epilogue = "" if beside is None else "BIAS" if sums_of_a is None else "BGRADB"  # the library's B is `a`
+    kind = Kind(a.dtype, out.dtype, get_float32_matmul_precision(), epilogue, low)
     made = _described(a.shape, a.strides, b.shape, b.strides, out.shape, kind, device)
     if made is None:
         return False
-    if bias is None:
+    if beside is None:
         _run(made, places, accumulate, device)
         return True
     with _one_bias_at_a_time:  # its address is part of the description
-        made.set_bias(bias.data.ptr)
+        made.set_bias(beside.data.ptr)
         _run(made, places, accumulate, device)
     return True
 

@@ -19,6 +19,7 @@ from ..ops.reduce import sum_over
 from . import backend, cublaslt
 from .array import DeviceArray, adopt, empty
 from .copy import contiguous, set_all, write, zeros
+from .errors import explain_missing_library
 from .module import cuda_name
 from .rows import kernel
 from .windows import LIMIT, grid
@@ -77,10 +78,14 @@ def _by_cupy(a: Any, b: Any, out: Any, accumulate: bool) -> DeviceArray:
     dtype = a.dtype
     if dtype in LOW_PRECISION:
         a, b = converted(a, _FLOAT32), converted(b, _FLOAT32)
-    if out is not None and not accumulate and out.dtype is a.dtype:
-        cp.matmul(a, b, out=out)
+    into = out if out is not None and not accumulate and out.dtype is a.dtype else None
+    try:
+        made = adopt(cp.matmul(a, b, out=into))
+    except ImportError as error:
+        explain_missing_library(error)
+        raise
+    if into is not None:
         return out
-    made = adopt(cp.matmul(a, b))
     if out is None:
         return converted(made, dtype)
     if accumulate:
@@ -134,6 +139,19 @@ def _(dy: Any, weight: Any) -> Any:
 @linear_grad_weight.kernel
 def _(dy: Any, x: Any) -> Any:
     return product(_rows(dy).T, _rows(x)) if dy.dtype in FLOATS else NotImplemented
+
+
+@linear.op.rules_kernel
+def _(parents: Any, saved: Any, dy: Any) -> Any:
+    """The gradients of the weight and the bias by one product, if both are wanted: `dy` is read once."""
+    weight, x = saved
+    if parents[1] is None or parents[2] is None or cublaslt.library() is None or dy.dtype not in FLOATS or not dy.size:
+        return NotImplemented
+    rows = _rows(dy)
+    dw, db = empty((rows.shape[1], x.shape[-1]), dy.dtype), empty((rows.shape[1],), dy.dtype)
+    if not cublaslt.multiply(rows.T, _rows(x), dw, sums_of_a=db):
+        return NotImplemented
+    return None if parents[0] is None else linear_grad_input(dy, weight), dw, db
 
 
 @linear_grad_bias.kernel

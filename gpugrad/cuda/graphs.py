@@ -14,12 +14,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 from ..autograd import Function, grad
 from ..core import Tensor
 from ..ops.create import ones_like
 from . import array, backend
+from .module import current_device
 from .streams import Stream
 
 cp = backend.cupy()
@@ -93,15 +94,14 @@ def _allocating_from(pool: Any) -> Any:
 class graph:
     """`with graph(g): ...` captures the work inside into the CUDAGraph `g`, on a stream of its own."""
 
-    default_capture_stream: Any = None
+    _streams: ClassVar[dict[int, Stream]] = {}  # to capture on, by device
 
     def __init__(
         self, cuda_graph: CUDAGraph, pool: Any = None, stream: Any = None, capture_error_mode: str = "global"
     ) -> None:
         if stream is None:
-            if graph.default_capture_stream is None:
-                graph.default_capture_stream = Stream()
-            stream = graph.default_capture_stream
+            device = current_device()
+            stream = graph._streams.get(device) or graph._streams.setdefault(device, Stream())
         self.cuda_graph, self._pool, self.stream = cuda_graph, pool, stream
         self._collecting = False
 

@@ -1,27 +1,28 @@
-"""How much device memory is in use. Sizes are bytes, of CuPy's memory pool on the current device."""
+"""How much device memory is in use. Sizes are bytes, of CuPy's memory pool on a device: the current one if none is given."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from . import array, backend, index_of
+from . import array, backend, index_of, module
 
 cp = backend.cupy()
 
 
 class Peak:
-    """The most bytes that arrays held, and that the pool held, while it was followed."""
+    """The most bytes that arrays held of a device, and that the pool held, while it was followed."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: Any = None) -> None:
+        self.device = index_of(device, "memory")
         self.start()
 
     def start(self) -> None:
         """Begin anew from what is held now."""
-        self.allocated, self.reserved = memory_allocated(), memory_reserved()
+        self.allocated, self.reserved = memory_allocated(self.device), memory_reserved(self.device)
 
 
 _followed: list[Peak] = []
-_peak: Peak | None = None  # what `max_memory_allocated` tells of
+_peaks: dict[int, Peak] = {}  # what `max_memory_allocated` tells of, by device
 
 
 def follow(peak: Peak) -> None:
@@ -38,21 +39,34 @@ def unfollow(peak: Peak) -> None:
 
 
 def _watch() -> None:
-    """Called after each allocation while peaks are followed."""
-    allocated, reserved = memory_allocated(), memory_reserved()
+    """Called after each allocation, which is on the current device, while peaks are followed."""
+    device, pool = module.current_device(), cp.get_default_memory_pool()
+    allocated, reserved = int(pool.used_bytes()), int(pool.total_bytes())
     for peak in _followed:
-        peak.allocated = max(peak.allocated, allocated)
-        peak.reserved = max(peak.reserved, reserved)
+        if peak.device == device:
+            peak.allocated = max(peak.allocated, allocated)
+            peak.reserved = max(peak.reserved, reserved)
+
+
+def _peak(device: Any) -> Peak | None:
+    """What is followed of a device, up to now; None before `reset_peak_memory_stats`."""
+    index = index_of(device, "memory")
+    if index in _peaks:
+        with cp.cuda.Device(index):
+            _watch()
+    return _peaks.get(index)
 
 
 def memory_allocated(device: Any = None) -> int:
     """Bytes that arrays hold."""
-    return int(cp.get_default_memory_pool().used_bytes())
+    with cp.cuda.Device(index_of(device, "memory_allocated")):
+        return int(cp.get_default_memory_pool().used_bytes())
 
 
 def memory_reserved(device: Any = None) -> int:
     """Bytes the pool has taken from the driver, held by arrays or waiting to be used again."""
-    return int(cp.get_default_memory_pool().total_bytes())
+    with cp.cuda.Device(index_of(device, "memory_reserved")):
+        return int(cp.get_default_memory_pool().total_bytes())
 
 
 def max_memory_allocated(device: Any = None) -> int:
@@ -60,27 +74,23 @@ def max_memory_allocated(device: Any = None) -> int:
 
     Before that call it is what the pool has reserved, which is at least as much.
     """
-    if _peak is None:
-        return memory_reserved()
-    _watch()
-    return _peak.allocated
+    peak = _peak(device)
+    return memory_reserved(device) if peak is None else peak.allocated
 
 
 def max_memory_reserved(device: Any = None) -> int:
     """The most the pool held since `reset_peak_memory_stats`; see `max_memory_allocated`."""
-    if _peak is None:
-        return memory_reserved()
-    _watch()
-    return _peak.reserved
+    peak = _peak(device)
+    return memory_reserved(device) if peak is None else peak.reserved
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
     """Follow peaks from here on: each allocation then looks at the pool."""
-    global _peak
-    if _peak is None:
-        _peak = Peak()
-        follow(_peak)
-    _peak.start()
+    index = index_of(device, "reset_peak_memory_stats")
+    if index not in _peaks:
+        _peaks[index] = Peak(index)
+        follow(_peaks[index])
+    _peaks[index].start()
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
@@ -94,16 +104,17 @@ def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None
     """Let the pool take at most this part of the device's memory. ValueError outside [0, 1]."""
     if not 0 <= fraction <= 1:
         raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0.0-1.0")
-    cp.get_default_memory_pool().set_limit(fraction=fraction)
+    with cp.cuda.Device(index_of(device, "set_per_process_memory_fraction")):
+        cp.get_default_memory_pool().set_limit(fraction=fraction)
 
 
 def memory_stats(device: Any = None) -> dict[str, int]:
     """The figures above by PyTorch's keys."""
     return {
-        "allocated_bytes.all.current": memory_allocated(),
-        "allocated_bytes.all.peak": max_memory_allocated(),
-        "reserved_bytes.all.current": memory_reserved(),
-        "reserved_bytes.all.peak": max_memory_reserved(),
+        "allocated_bytes.all.current": memory_allocated(device),
+        "allocated_bytes.all.peak": max_memory_allocated(device),
+        "reserved_bytes.all.current": memory_reserved(device),
+        "reserved_bytes.all.peak": max_memory_reserved(device),
     }
 
 
@@ -111,8 +122,8 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
     """The figures above as a table to print."""
     free, total = mem_get_info(device)
     rows = [
-        ("held by arrays", memory_allocated(), max_memory_allocated()),
-        ("reserved by the pool", memory_reserved(), max_memory_reserved()),
+        ("held by arrays", memory_allocated(device), max_memory_allocated(device)),
+        ("reserved by the pool", memory_reserved(device), max_memory_reserved(device)),
         ("free on the device", free, None),
         ("in all", total, None),
     ]

@@ -1,14 +1,16 @@
-"""Kernels by name: sources from `kernels/`, compiled when first used, kept per device.
+"""Kernels by name: sources from `kernels/`, compiled when first used on a device.
 
     forward, backward = kernels("softmax.cu", "gpugrad::forward<float>", "gpugrad::backward<float>")
     forward((blocks,), (threads,), (x, out, np.int64(rows)), shared_mem=0)
 
-Arguments are DeviceArrays, passed by address, and NumPy scalars of exactly the parameter's type.
+Arguments are DeviceArrays, passed by address, and NumPy scalars of exactly the parameter's type. A kernel may be kept
+and launched on any device: it runs on the current one.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 
 from ..dtypes import BY_NUMPY
 from . import backend
+from .errors import explain_missing_library, missing
 
 Kernel = Callable[..., None]
 
@@ -50,9 +53,18 @@ def folder() -> Path:
     return next(f for f in (package / "kernels", package.parent / "kernels") if (f / "common.cuh").is_file())
 
 
+@functools.cache
+def _digest() -> str:
+    """A name for the texts of all kernels: CuPy keeps what it compiled by source and options, and looks into no header."""
+    found = hashlib.blake2b(digest_size=8)
+    for path in sorted(folder().glob("*.cu*")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
 def kernels(file: str, *names: str) -> list[Kernel]:
     """Kernels of a file by name expression; those named together are compiled together."""
-    return _load(_source(file), names, current_device())
+    return compiled(_source(file), *names)
 
 
 @functools.cache
@@ -62,7 +74,24 @@ def _source(file: str) -> str:
 
 def compiled(source: str, *names: str) -> list[Kernel]:
     """Kernels of a source text, which may include files of `kernels/`."""
-    return _load(source, names, current_device())
+    made = _load(source, names, current_device())
+    if backend.device_count() == 1:
+        return made
+    return [_OnAnyDevice(source, names, k) for k in range(len(names))]
+
+
+class _OnAnyDevice:
+    """A kernel where there are several devices. What is loaded belongs to one of them: each gets its own when first needed."""
+
+    def __init__(self, source: str, names: tuple[str, ...], place: int) -> None:
+        self._source, self._names, self._place = source, names, place
+        self._loaded: dict[int, Kernel] = {}  # by device
+
+    def __call__(self, *launch: Any, **options: Any) -> None:
+        device = current_device()
+        if device not in self._loaded:
+            self._loaded[device] = _load(self._source, self._names, device)[self._place]
+        self._loaded[device](*launch, **options)
 
 
 def current_device() -> int:
@@ -75,13 +104,22 @@ def _load(source: str, names: tuple[str, ...], device: int) -> list[Kernel]:
     cp = backend.cupy()
     options: tuple[str, ...] = ("-std=c++17", f"-I{folder()}")
     if not backend.simulated():
-        options += tuple(f"-I{p}" for p in _toolkit_includes())
-    module = cp.RawModule(code=source, options=options, name_expressions=names)
-    return [module.get_function(name).kernel for name in names]
+        options += (f"-DGPUGRAD_KERNELS={_digest()}", *(f"-I{p}" for p in _toolkit_includes()))
+    try:
+        module = cp.RawModule(code=source, options=options, name_expressions=names)
+        return [module.get_function(name).kernel for name in names]
+    except cp.cuda.compiler.CompileException as error:
+        raise RuntimeError(f"a CUDA kernel does not compile:\n{error}") from None
+    except (RuntimeError, ImportError) as error:
+        explain_missing_library(error)
+        raise
 
 
 def _toolkit_includes() -> list[str]:
-    """Folders with cuda_fp16.h, which NVRTC does not bring: of an installed toolkit, or of NVIDIA's wheels."""
+    """Folders with cuda_fp16.h, which NVRTC does not bring: of an installed toolkit, or of NVIDIA's wheels.
+
+    RuntimeError, saying what to install, if there is none.
+    """
     import os
     import sys
 
@@ -89,13 +127,20 @@ def _toolkit_includes() -> list[str]:
     found += ["/usr/local/cuda/include"]
     for entry in sys.path:
         found += [str(p) for p in Path(entry or ".").glob("nvidia/c*/include")]
-    return [p for p in found if os.path.isfile(os.path.join(p, "cuda_fp16.h"))][:1]
+    having = [p for p in found if os.path.isfile(os.path.join(p, "cuda_fp16.h"))]
+    if not having:
+        raise RuntimeError(missing("CUDA's headers (cuda_fp16.h)", "nvidia-cuda-runtime"))
+    return having[:1]
+
+
+def multiprocessors() -> int:
+    """How many streaming multiprocessors the current device has."""
+    return _multiprocessors(current_device())
 
 
 @functools.cache
-def multiprocessors() -> int:
-    """How many streaming multiprocessors the current device has."""
-    return int(backend.cupy().cuda.runtime.getDeviceProperties(current_device())["multiProcessorCount"])
+def _multiprocessors(device: int) -> int:
+    return int(backend.cupy().cuda.runtime.getDeviceProperties(device)["multiProcessorCount"])
 
 
 def blocks_for(count: int, each: int, per_multiprocessor: int = 8) -> tuple[int]:

@@ -47,7 +47,8 @@ class Philox:
             _refuse_in_a_capture()
         self._seed, self._place = seed, place
         if self._state is not None:
-            self._write()
+            with cp.cuda.Device(self.device):
+                self._write()
 
     def manual_seed(self, seed: int) -> Philox:
         """Start the stream of `seed` anew; returns the engine.

@@ -12,6 +12,7 @@ from typing import Any
 from ..core import Node
 from ..device import FUSED_RULES
 from ..expr import Expr
+from . import several
 from .array import DeviceArray
 from .elementwise import MAX_OUTPUTS, MOST_PLANS, NUMBERS, Plan, execute, place, plan_for
 from .module import current_device
@@ -62,6 +63,8 @@ _ready: dict[Any, tuple[Rules, Plan | None]] = {}  # by op, parameters, where ar
 
 def apply_rules(op: Any, parents: Any, saved: Any, params: tuple[Any, ...], g: Any) -> Any:
     """The gradients of the inputs that have a parent, or NotImplemented; see FUSED_RULES."""
+    if not op.formula:
+        return NotImplemented if op.rules_launcher is None else op.rules_launcher(parents, saved, g)
     wanted = [None if p is None else p.dtype if type(p) is Node else p._array.dtype for p in parents]
     key = (op, current_device(), *wanted, place(g), *[place(x) for x in saved], *params)
     found = _ready.get(key)
@@ -90,4 +93,4 @@ def _make_ready(op: Any, wanted: list[Any], saved: Any, params: tuple[Any, ...],
     return None if plan is NotImplemented else (rules, plan)
 
 
-FUSED_RULES[DeviceArray] = apply_rules
+FUSED_RULES[DeviceArray] = several.where_arrays_lie(apply_rules, "backward")

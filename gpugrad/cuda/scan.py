@@ -14,7 +14,7 @@ from .array import empty
 from .copy import contiguous
 from .module import CUDA_NAMES, Kernel, blocks_for, cuda_name, kernels, multiprocessors
 from .reduce import split
-from .strides import MAX_DIMS, merged, padded, struct
+from .strides import MAX_DIMS, SMALL, merged, padded, struct
 
 _THREADS, _ITEMS = 256, 4  # kScanThreads, kItems
 _INT64 = np.dtype(np.int64)
@@ -144,6 +144,6 @@ def _(x: Any, *, by: int, dim: int, fill: float) -> Any:
     if x.size:
         inner = math.prod(x.shape[dim + 1 :])
         sizes = (np.int64(x.size), np.int64(x.shape[dim]), np.int64(inner), np.int64(by), np.float64(fill))
-        kernel = _kernel(f"shift_along<{cuda_name(x.dtype)}>")
+        kernel = _kernel(f"shift_along<{cuda_name(x.dtype)}, {'unsigned' if x.size < SMALL else 'long long'}>")
         kernel(blocks_for(x.size, _THREADS), (_THREADS,), (contiguous(x), out, *sizes))
     return out

@@ -15,8 +15,8 @@ from .rows import LONG_THREADS, MOST_COLUMNS, Shape, column_launch, fitting, ker
 # By what one row takes: registers are few in a backward, which holds two rows, and for float64
 _FORWARD = ((8, 8), (16, 8), (32, 32), (32, 96), (64, 96), (128, 128))
 _BACKWARD = ((8, 8), (16, 8), (32, 32), (64, 32), (128, 32), (256, 24))
-_FORWARD_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 32), (256, 32))
-_BACKWARD_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 24), (256, 24))
+_FORWARD_DOUBLE = ((8, 8), (16, 8), (32, 28), (128, 32), (256, 32))
+_BACKWARD_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 20), (256, 24))
 
 
 def _launch(name: str, arrays: tuple[Any, ...], dim: Any, shapes: tuple[Shape, ...], log: bool) -> Any:

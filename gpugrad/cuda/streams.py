@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
-from . import backend, bounds
+from ..device import Device
+from . import backend, bounds, index_of
 
 cp = backend.cupy()
 
 
 class Stream:
-    """A queue of work on the current device: `with gpugrad.cuda.stream(Stream()): ...`."""
+    """A queue of work on a device, the current one if none is given: `with gpugrad.cuda.stream(Stream()): ...`."""
 
     def __init__(self, device: Any = None, priority: int = 0, *, made: Any = None) -> None:
-        self.made = cp.cuda.Stream(non_blocking=True) if made is None else made
+        index = index_of(device, "Stream")
+        if made is None:
+            with cp.cuda.Device(index):
+                made = cp.cuda.Stream(non_blocking=True, priority=priority)
+        self.made, self.device = made, Device("cuda", index)
+        self._inside: list[ExitStack] = []
 
     @property
     def cuda_stream(self) -> int:
@@ -31,8 +38,9 @@ class Stream:
 
     def record_event(self, event: Event | None = None) -> Event:
         """Record an event here, a new one if none is given."""
-        event = Event() if event is None else event
-        event.record(self)
+        with cp.cuda.Device(self.device.index):
+            event = Event() if event is None else event
+            event.record(self)
         return event
 
     def wait_event(self, event: Event) -> None:
@@ -44,20 +52,24 @@ class Stream:
         self.wait_event(stream.record_event())
 
     def __enter__(self) -> Stream:
-        self.made.__enter__()
+        """Make its device the current one as well."""
+        with ExitStack() as stack:
+            stack.enter_context(cp.cuda.Device(self.device.index))
+            stack.enter_context(self.made)
+            self._inside.append(stack.pop_all())
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.made.__exit__(*exc)
+        self._inside.pop().close()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stream) and self.cuda_stream == other.cuda_stream
+        return isinstance(other, Stream) and (self.device, self.cuda_stream) == (other.device, other.cuda_stream)
 
     def __hash__(self) -> int:
-        return hash(self.cuda_stream)
+        return hash((self.device, self.cuda_stream))
 
     def __repr__(self) -> str:
-        return f"<gpugrad.cuda.Stream device=cuda:{int(cp.cuda.runtime.getDevice())} cuda_stream={self.cuda_stream:#x}>"
+        return f"<gpugrad.cuda.Stream device={self.device} cuda_stream={self.cuda_stream:#x}>"
 
 
 class Event:
@@ -68,7 +80,7 @@ class Event:
         self.made = cp.cuda.Event(block=blocking, disable_timing=not enable_timing)
 
     def record(self, stream: Stream | None = None) -> None:
-        """Record it in a stream, the current one if none is given."""
+        """Record it in a stream, the current one if none is given. CUDA's error for a stream of another device."""
         self.made.record(cp.cuda.get_current_stream() if stream is None else stream.made)
 
     def wait(self, stream: Stream | None = None) -> None:
@@ -92,17 +104,19 @@ class Event:
 
 
 def current_stream(device: Any = None) -> Stream:
-    """The stream that work is submitted to."""
-    return Stream(made=cp.cuda.get_current_stream())
+    """The stream that work of a device is submitted to."""
+    index = index_of(device, "current_stream")
+    return Stream(index, made=cp.cuda.get_current_stream(index))
 
 
 def default_stream(device: Any = None) -> Stream:
-    """The stream that work is submitted to unless another is chosen."""
-    return Stream(made=cp.cuda.Stream.null)
+    """The stream that work of a device is submitted to unless another is chosen."""
+    return Stream(device, made=cp.cuda.Stream.null)
 
 
 def set_stream(stream: Stream) -> None:
-    """Submit work to `stream` from here on."""
+    """Submit work to `stream`, and make its device the current one, from here on."""
+    cp.cuda.runtime.setDevice(stream.device.index)
     stream.made.use()
 
 

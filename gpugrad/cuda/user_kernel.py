@@ -138,13 +138,15 @@ class _Launched(Function):
     @staticmethod
     def forward(ctx: Any, kernel: Kernel, numbers: dict[str, Any], *inputs: Tensor) -> Tensor:
         from .array import empty
+        from .several import where
 
         inputs = tuple(x.contiguous() for x in inputs)
         first = inputs[0]._array
         shape = tuple(kernel.shape(*inputs, **numbers)) if kernel.shape else first.shape
-        out = wrap(empty(shape, first.dtype))
-        count = kernel.threads(*inputs, **numbers) if kernel.threads else out.numel()
-        kernel.launch(kernel.forward, [x._array for x in (*inputs, out)], numbers, count)
+        with where([x._array for x in inputs], kernel.__name__):  # type: ignore[attr-defined]
+            out = wrap(empty(shape, first.dtype))
+            count = kernel.threads(*inputs, **numbers) if kernel.threads else out.numel()
+            kernel.launch(kernel.forward, [x._array for x in (*inputs, out)], numbers, count)
         ctx.kernel, ctx.numbers, ctx.count = kernel, numbers, count
         ctx.save_for_backward(*inputs, out)
         return out
@@ -158,10 +160,12 @@ class _Launched(Function):
         if kernel.backward is None or is_grad_enabled():
             return (None, None, *_through_body(kernel, inputs, ctx.numbers, g, needs))
         from .array import empty
+        from .several import where
 
-        made = [wrap(empty(x._array.shape, x._array.dtype)) for x in inputs]
-        arrays = [t._array for t in (g.contiguous(), *inputs, out, *made)]
-        kernel.launch(kernel.backward, arrays, ctx.numbers, ctx.count)
+        with where([g._array], kernel.__name__):
+            made = [wrap(empty(x._array.shape, x._array.dtype)) for x in inputs]
+            arrays = [t._array for t in (g.contiguous(), *inputs, out, *made)]
+            kernel.launch(kernel.backward, arrays, ctx.numbers, ctx.count)
         return (None, None, *(m if needed else None for m, needed in zip(made, needs)))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
-from ..device import ARRAY_TYPES
+from ..device import arrays_beside
 from ..dtypes import as_dtype
 from ..op import op
 from .gather import _scatter_value
@@ -94,5 +94,5 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(values.max()) + 1
     message = f"Class values must be smaller than num_classes, got {{0}} of {num_classes} classes."
     within(values, low=0, size=num_classes, error=RuntimeError, message=message)
-    zeros = wrap(ARRAY_TYPES[type(values)].full((*values.shape, num_classes), 0, values.dtype))
+    zeros = wrap(arrays_beside(values).full((*values.shape, num_classes), 0, values.dtype))
     return _scatter_value(zeros, unsqueeze(tensor, values.ndim), dim=values.ndim, value=1)

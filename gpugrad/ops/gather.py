@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
-from ..device import ARRAY_TYPES
+from ..device import arrays_beside
 from ..dtypes import FLOATS, as_dtype
 from ..inplace import into
 from ..op import op
@@ -183,7 +183,7 @@ def _scatter_combine(input: Tensor, dim: int, index: Tensor, src: Any, reduce: s
     if reduce not in names:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}.")
     if not isinstance(src, Tensor):
-        src = wrap(ARRAY_TYPES[type(input._array)].full(index._array.shape, src, input._array.dtype))
+        src = wrap(arrays_beside(input._array).full(index._array.shape, src, input._array.dtype))
     return scatter_reduce(input, dim, index, src, names[reduce])
 
 
@@ -285,7 +285,7 @@ def scatter_reduce(
 
 def _counts(x: Tensor, places: Tensor, dim: int, include_self: bool) -> Tensor:
     """How many numbers each mean is of, at least one."""
-    full, dtype = ARRAY_TYPES[type(x._array)].full, x._array.dtype
+    full, dtype = arrays_beside(x._array).full, x._array.dtype
     before, ones = full(x._array.shape, int(include_self), dtype), full(places._array.shape, 1, dtype)
     return maximum(wrap(_scatter_add(before, ones, places._array, dim=dim)), 1)
 

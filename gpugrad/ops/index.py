@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, mark_written, wrap
-from ..device import ARRAY_TYPES
+from ..device import arrays_beside
 from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
 from ..inplace import assign, check_memory, check_writable, into, update
 from ..modes import state
@@ -305,13 +305,13 @@ def _beside(x: Any, arrays: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     kind = type(x)
     if kind is np.ndarray:
         return arrays
-    return [(dim, a if type(a) is kind else ARRAY_TYPES[kind].from_numpy(a)) for dim, a in arrays]
+    return [(dim, a if type(a) is kind else arrays_beside(x).from_numpy(a)) for dim, a in arrays]
 
 
 def scalar_beside(x: Any, value: Any) -> Tensor:
     """A number as a 0-d tensor of the dtype of the array `x`, on its device, without a copy from the host."""
     number = np.asarray(value).astype(x.dtype)
-    return wrap(number if type(x) is np.ndarray else ARRAY_TYPES[type(x)].full((), number.item(), x.dtype))
+    return wrap(number if type(x) is np.ndarray else arrays_beside(x).full((), number.item(), x.dtype))
 
 
 @op

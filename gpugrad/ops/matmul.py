@@ -236,7 +236,7 @@ def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out
 # ------------------------------------------------------------------------------------------------ the linear layer
 
 
-@op(name="linear", names=("input", "weight", "bias"))
+@op(name="linear", names=("input", "weight", "bias"), joins=True)
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """`input @ weight.T + bias` over the last dimension: (..., in), (out, in), (out,) to (..., out)."""
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1] or x.dtype is not weight.dtype:

@@ -59,8 +59,9 @@ def _filled(array: Any, name: str, generator: Any, **options: Any) -> Any:
 def _drawn_on_host(function: Any, array: Any, *arguments: Any, generator: Any) -> Any:
     """What a function of `random_sampling` makes of `array`, wherever that is."""
     kind = ARRAY_TYPES[type(array)]
-    engine = engine_of(generator, kind.device_of(array)).on_host()
-    return kind.from_numpy(function(kind.to_numpy(array), *arguments, generator=engine))
+    device = kind.device_of(array)
+    engine = engine_of(generator, device).on_host()
+    return arrays_on(device).from_numpy(function(kind.to_numpy(array), *arguments, generator=engine))
 
 
 @op

@@ -13,7 +13,7 @@ __all__: list[str] = []
 
 @op(moves=True)
 def transfer(x: Any, *, device: Device, source: Device) -> Any:
-    """A copy of `x`, which is on `source`, on `device`."""
+    """A copy of `x`, which is on `source`, on `device`. Between two CUDA devices it goes by way of the host."""
     return arrays_on(device).from_numpy(ARRAY_TYPES[type(x)].to_numpy(x))
 
 

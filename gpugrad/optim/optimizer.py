@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from ..core import Tensor, mark_written, wrap
+from ..device import array_device, on_one_device
 from ..hooks import RemovableHandle, add_hook
 from ..hooks import _Hooks as Hooks
 from ..modes import enable_grad
@@ -194,12 +195,12 @@ class Optimizer:
         """Each group with those of its parameters that have a gradient, by device, if there are any."""
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
-            kinds = {type(p._array) for p in params}
-            if len(kinds) == 1:  # the rule; parameters on two devices are updated apart
+            arrays = [p._array for p in params]
+            if arrays and on_one_device(arrays):
                 yield group, params
-            else:
-                for kind in kinds:
-                    yield group, [p for p in params if type(p._array) is kind]
+            else:  # parameters on two devices are updated apart
+                for device in dict.fromkeys(map(array_device, arrays)):
+                    yield group, [p for p, x in zip(params, arrays) if array_device(x) == device]
 
     def _update(
         self,

@@ -10,12 +10,13 @@
 * `RawModule(code=, options=, name_expressions=)`, `get_function`, `RawKernel`; a kernel is called as
   `kernel(grid, block, args, shared_mem=0)`, or without overhead as `kernel.kernel(...)`.
 * `cuda`: `Device`, `Stream`, `Event`, `Graph`, `get_current_stream`, `get_elapsed_time`, `runtime`, `is_available`,
-  `MemoryPool`, `OutOfMemoryError`, `CompileException`.
+  `MemoryPool`, `memory.OutOfMemoryError`, `compiler.CompileException`.
 
 Of its own: `counters` (copies, waits, launches) and the exceptions of `faults`. It needs Linux and a C++ compiler.
 Settings: GPUGRAD_SIMULATE_SEED draws the order of threads and blocks, GPUGRAD_SIMULATE_CHECK=0 turns the checks of each
-access off (up to one and a half times faster where memory is the bound), GPUGRAD_SIMULATE_MEMORY is the device's memory in bytes, GPUGRAD_CACHE the folder
-of compiled kernels.
+access off (up to one and a half times faster where memory is the bound), GPUGRAD_SIMULATE_MEMORY is the memory of a
+device in bytes, GPUGRAD_SIMULATE_DEVICES how many there are (one unless given), GPUGRAD_CACHE the folder of compiled
+kernels.
 
 What it does not simulate: time, occupancy, memory order between blocks that run at once (they run one after another),
 races in global memory, and fast-math rounding.

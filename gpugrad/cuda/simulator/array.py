@@ -18,7 +18,7 @@ from . import device, settings
 from .cupy_api import LACKING, full_name, refuse_parameters, refuse_ufunc
 from .device import counters, submit, wait
 from .faults import UninitializedRead
-from .memory import FRESH, WRITTEN, Allocation, device_memory
+from .memory import FRESH, WRITTEN, Allocation, device_memory, thread
 
 # Functions that answer on the host without looking at the elements
 _ABOUT = frozenset({np.shape, np.ndim, np.size, np.may_share_memory, np.shares_memory, np.result_type, np.can_cast,
@@ -40,11 +40,11 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
 class MemoryPointer:
     """Where an array's first element lies; `+` counts in bytes."""
 
-    def __init__(self, memory: Allocation | None, ptr: int) -> None:
-        self.mem, self.ptr, self.device = memory, ptr, device.Device()
+    def __init__(self, memory: Allocation | None, ptr: int, device_id: int) -> None:
+        self.mem, self.ptr, self.device_id = memory, ptr, device_id
 
     def __add__(self, offset: int) -> MemoryPointer:
-        return MemoryPointer(self.mem, self.ptr + offset)
+        return MemoryPointer(self.mem, self.ptr + offset, self.device_id)
 
 
 class Flags:
@@ -63,11 +63,12 @@ class ndarray(NDArrayOperatorsMixin):
     the device is full, ValueError for what reaches out of the memory of `memptr`.
     """
 
-    __slots__ = ("__weakref__", "_memory", "_value", "base")
+    __slots__ = ("__weakref__", "_device", "_memory", "_value", "base")
     __array_priority__ = 100
 
     _value: np.ndarray
     _memory: Allocation | None
+    _device: int
     base: ndarray | None
 
     def __init__(
@@ -84,14 +85,14 @@ class ndarray(NDArrayOperatorsMixin):
         dtype = np.dtype(dtype)
         if dtype.hasobject or dtype.kind in "USmM":
             raise ValueError(f"Unsupported dtype {dtype}")
-        self.base = None
+        self.base, self._device = None, thread.device
         size = math.prod(shape) * dtype.itemsize
         if size == 0:
             self._memory, self._value = None, np.empty(shape, dtype, order)  # type: ignore[call-overload]
             return
         memory = device_memory()
         if memptr is not None:
-            self._memory = memptr.mem
+            self._memory, self._device = memptr.mem, memptr.device_id
             self._value = self._seen(memptr.ptr, shape, dtype, strides)
             return
         self._memory = memory.allocate(size, f"an array of shape {shape} and {dtype}")
@@ -109,7 +110,7 @@ class ndarray(NDArrayOperatorsMixin):
 
     @property
     def data(self) -> MemoryPointer:
-        return MemoryPointer(self._memory, self._value.ctypes.data if self._memory is not None else 0)
+        return MemoryPointer(self._memory, self._value.ctypes.data if self._memory is not None else 0, self._device)
 
     shape = property(lambda self: self._value.shape)
     dtype = property(lambda self: self._value.dtype)
@@ -119,7 +120,7 @@ class ndarray(NDArrayOperatorsMixin):
     nbytes = property(lambda self: self._value.nbytes)
     strides = property(lambda self: self._value.strides)
     flags = property(lambda self: Flags(self._value.flags))
-    device = property(lambda self: device.Device())
+    device = property(lambda self: device.Device(self._device))
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
@@ -157,17 +158,17 @@ class ndarray(NDArrayOperatorsMixin):
         np.copyto(out, self._value)
         return out
 
-    def set(self, array: np.ndarray, stream: Any = None) -> None:
+    def set(self, arr: np.ndarray, stream: Any = None) -> None:
         """Copy from the host; the dtype and shape are to be its own."""
-        if not isinstance(array, np.ndarray):
+        if not isinstance(arr, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        if array.dtype != self.dtype:
-            raise TypeError(f"{array.dtype} array cannot be set to {self.dtype} array")
-        if array.shape != self.shape:
-            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        if arr.dtype != self.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
+        if arr.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
         counters.host_to_device += 1
         counters.host_to_device_bytes += self.nbytes
-        source = array.copy()
+        source = arr.copy()
         submit(lambda: self._assign(source))
 
     def item(self, *args: Any) -> Any:
@@ -233,7 +234,7 @@ class ndarray(NDArrayOperatorsMixin):
         made: Any = object.__new__(type(self) if kind is None else kind)
         if not value.flags.writeable and value.size:  # CuPy knows no read-only views
             value = self._seen(value.ctypes.data, value.shape, value.dtype, value.strides)
-        made._value, made._memory = value, self._memory
+        made._value, made._memory, made._device = value, self._memory, self._device
         made.base = self if self.base is None else self.base
         return made
 
@@ -248,6 +249,7 @@ class ndarray(NDArrayOperatorsMixin):
             return self._view(found)
         if isinstance(found, np.ndarray) and np.may_share_memory(found, self._value):
             return self._view(found)
+        _reached(self)
         self._check_written("indexing")
         return _place(found)
 
@@ -265,6 +267,7 @@ class ndarray(NDArrayOperatorsMixin):
         if isinstance(value, ndarray):
             value._check_written("assignment")
         source = value._value if isinstance(value, ndarray) else value
+        _reached(self, *([value] if isinstance(value, ndarray) else []))
         states = self._states()
         keep = value
 
@@ -292,8 +295,8 @@ class ndarray(NDArrayOperatorsMixin):
     def T(self) -> Any:
         return self._view(self._value.T)
 
-    def swapaxes(self, a: int, b: int) -> Any:
-        return self._view(self._value.swapaxes(a, b))
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        return self._view(self._value.swapaxes(axis1, axis2))
 
     def squeeze(self, axis: Any = None) -> Any:
         return self._view(self._value.squeeze(axis))
@@ -307,7 +310,7 @@ class ndarray(NDArrayOperatorsMixin):
     # Copies
 
     def copy(self, order: str = "C") -> Any:
-        """A copy; elements that were never written stay so."""
+        """A copy on the current device; elements that were never written stay so."""
         made = ndarray(self.shape, self.dtype, order="F" if order == "F" else "C")
 
         def work() -> None:
@@ -415,6 +418,15 @@ def _unwrap(x: Any, seen: list[ndarray]) -> Any:
     return x
 
 
+def _reached(*arrays: ndarray) -> None:
+    """ValueError, as of CuPy between devices that do not reach each other's memory, if one is not on the current device."""
+    for x in arrays:
+        if x._device != thread.device and x.size:
+            raise ValueError(
+                f"Array device must be same as the current device: array device = {x._device} while current = {thread.device}"
+            )
+
+
 def _place(value: Any) -> Any:
     """A host result in device memory of its own."""
     value = np.asarray(value)
@@ -452,6 +464,7 @@ def _run(function: Any, args: Any, kwargs: Any, name: str, writes_first: bool = 
     first = _unwrap(args[:1], outs if writes_first else seen)
     values = (*first, *_unwrap(args[1:], seen))
     keywords = {k: _unwrap(v, outs if k == "out" else seen) for k, v in kwargs.items()}
+    _reached(*seen, *outs)
     for x in seen:
         x._check_written(name)
 

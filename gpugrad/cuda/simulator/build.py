@@ -35,7 +35,7 @@ KERNEL_FLAGS = (
 )
 
 
-class CompileException(RuntimeError):
+class CompileException(Exception):
     """A kernel's source does not compile. The message names the file and the line and shows it."""
 
 

@@ -1,6 +1,7 @@
 """`cupy.cuda`: the names of it that gpugrad uses."""
 
-from .build import CompileException
+from . import build as compiler
+from . import memory as memory
 from .device import (
     CUDARuntimeError,
     Device,
@@ -11,23 +12,23 @@ from .device import (
     get_elapsed_time,
     runtime,
 )
-from .memory import MemoryPool, OutOfMemoryError
+from .memory import MemoryPool
 from .module import Function, Module
 
 __all__ = [
     "CUDARuntimeError",
-    "CompileException",
     "Device",
     "Event",
     "Function",
     "Graph",
     "MemoryPool",
     "Module",
-    "OutOfMemoryError",
     "Stream",
+    "compiler",
     "get_current_stream",
     "get_elapsed_time",
     "is_available",
+    "memory",
     "runtime",
 ]
 

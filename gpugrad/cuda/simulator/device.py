@@ -1,4 +1,4 @@
-"""The one simulated device: work happens at once, unless a graph is being captured; what a host would wait for is counted."""
+"""The simulated devices: work happens at once, unless a graph is being captured; what a host would wait for is counted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import settings
-from .memory import device_memory
+from .memory import device_memory, thread
 
 
 @dataclass
@@ -34,27 +34,33 @@ class CUDARuntimeError(RuntimeError):
 
 
 class Stream:
-    """A queue of work: here each piece is done before the call returns."""
+    """A queue of work of one device: here each piece is done before the call returns."""
 
     null: Stream
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int = 0) -> None:
         self.ptr = 0 if null else id(self)
+        self.device_id = -1 if null else thread.device
         self.recording: list[Callable[[], None]] | None = None
-        self._outer: list[Stream] = []
+        self._outer: list[tuple[int, Stream]] = []  # by device
 
     def __enter__(self) -> Stream:
-        self._outer.append(get_current_stream())
+        self._outer.append((thread.device, get_current_stream()))
         self.use()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._outer.pop().use()
+        device, stream = self._outer.pop()
+        _current[device] = stream
 
     def use(self) -> Stream:
-        """Make this the current stream."""
-        global _current
-        _current = self
+        """Make this the current stream of its device, which must be the current one."""
+        if self.device_id not in (-1, thread.device):
+            raise RuntimeError(
+                f"The device that the stream is created on ({self.device_id}) does not match with the current device "
+                f"({thread.device})"
+            )
+        _current[thread.device] = self
         return self
 
     @property
@@ -91,12 +97,12 @@ class Stream:
 
 
 Stream.null = Stream(null=True)
-_current = Stream.null
+_current: dict[int, Stream] = {}  # by device
 
 
-def get_current_stream() -> Stream:
-    """The stream that work goes to."""
-    return _current
+def get_current_stream(device_id: int = -1) -> Stream:
+    """The stream that work of a device goes to, -1: of the current one."""
+    return _current.get(thread.device if device_id == -1 else device_id, Stream.null)
 
 
 class Graph:
@@ -116,15 +122,16 @@ class Graph:
 def submit(work: Callable[[], None]) -> None:
     """Do a piece of device work, or write it down during a capture."""
     counters.launches += 1
-    if _current.recording is None:
+    recording = get_current_stream().recording
+    if recording is None:
         work()
     else:
-        _current.recording.append(work)
+        recording.append(work)
 
 
 def wait(what: str) -> None:
     """Count a wait of the host; CUDARuntimeError during a capture."""
-    if _current.recording is not None:
+    if get_current_stream().recording is not None:
         raise CUDARuntimeError(
             f"cudaErrorStreamCaptureUnsupported: {what} waits for the device, which is not permitted when stream is capturing"
         )
@@ -151,35 +158,38 @@ def get_elapsed_time(start_event: Event, end_event: Event) -> float:
 
 
 class Device:
-    """The device, number 0."""
+    """A device, by number; the current one if none is given. The current one inside `with Device(1):`."""
 
     def __init__(self, device: int | None = None) -> None:
-        if device not in (None, 0):
+        self.id = thread.device if device is None else int(device)
+        if not 0 <= self.id < settings.devices():
             raise CUDARuntimeError(
-                f"cudaErrorInvalidDevice: invalid device ordinal: the simulator has one device, not {device}"
+                f"cudaErrorInvalidDevice: invalid device ordinal: {device} of {settings.devices()} (GPUGRAD_SIMULATE_DEVICES)"
             )
-        self.id = 0
+        self._outer: list[int] = []
 
     def __int__(self) -> int:
         return self.id
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device)
+        return isinstance(other, Device) and self.id == other.id
 
-    def __hash__(self) -> int:
-        return hash(Device)
+    __hash__ = None  # type: ignore[assignment]  # as CuPy's
 
     def __repr__(self) -> str:
-        return "<CUDA Device 0>"
+        return f"<CUDA Device {self.id}>"
 
     def __enter__(self) -> Device:
+        self._outer.append(thread.device)
+        thread.device = self.id
         return self
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        thread.device = self._outer.pop()
 
     def use(self) -> None:
-        """It is in use."""
+        """Make it the current one."""
+        thread.device = self.id
 
     def synchronize(self) -> None:
         wait("Device.synchronize")
@@ -191,8 +201,9 @@ class Device:
     @property
     def mem_info(self) -> tuple[int, int]:
         """Free and total bytes."""
-        memory = device_memory()
-        return settings.memory() - memory.used - memory.cached, settings.memory()
+        with self:
+            mine = device_memory().account
+        return settings.memory() - mine.used - mine.cached, settings.memory()
 
 
 class runtime:
@@ -202,15 +213,15 @@ class runtime:
 
     @staticmethod
     def getDevice() -> int:
-        return 0
+        return thread.device
 
     @staticmethod
     def setDevice(device: int) -> None:
-        Device(device)
+        Device(device).use()
 
     @staticmethod
     def getDeviceCount() -> int:
-        return 1
+        return settings.devices()
 
     @staticmethod
     def deviceSynchronize() -> None:

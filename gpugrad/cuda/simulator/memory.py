@@ -1,5 +1,7 @@
 """Device memory: allocations in the runtime's arena, each between guard zones, poisoned, and known byte by byte.
 
+The arena serves all devices; each has its own account.
+
 Fresh memory is filled with 0xFF: NaN in every floating dtype, -1 in signed integers. The shadow says of each byte
 whether it may be touched and whether somebody wrote it; checked kernels ask and tell it at every access.
 """
@@ -8,7 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections import deque
+import threading
+from collections import defaultdict, deque
 from typing import Any
 
 import numpy as np
@@ -28,13 +31,28 @@ class OutOfMemoryError(MemoryError):
     """The device memory is full: the message says what was asked, what is held and what there is."""
 
 
+class _Thread(threading.local):
+    """What CUDA keeps for each thread of the host."""
+
+    device = 0  # the current one
+
+
+thread = _Thread()
+
+
+class Account:
+    """Bytes of one device's memory: held by arrays, kept by the pool besides, the most that arrays held, a limit (0: none)."""
+
+    used = cached = peak = limit = 0
+
+
 class Allocation:
-    """A piece of device memory; freed with its last reference."""
+    """A piece of a device's memory; freed with its last reference."""
 
-    __slots__ = ("__weakref__", "address", "offset", "size")
+    __slots__ = ("__weakref__", "address", "device", "offset", "size")
 
-    def __init__(self, address: int, offset: int, size: int) -> None:
-        self.address, self.offset, self.size = address, offset, size
+    def __init__(self, address: int, offset: int, size: int, device: int) -> None:
+        self.address, self.offset, self.size, self.device = address, offset, size, device
 
     def __del__(self) -> None:
         device = _device() if _device is not None else None  # None while the interpreter shuts down
@@ -48,7 +66,7 @@ def round_up(size: int) -> int:
 
 
 class DeviceMemory:
-    """The arena and its accounts."""
+    """The arena and the accounts of the devices."""
 
     def __init__(self) -> None:
         library = runtime()
@@ -69,30 +87,33 @@ class DeviceMemory:
         self._free: dict[int, deque[int]] = {}
         self.labels: dict[int, tuple[int, str]] = {}  # offset -> size, and what the array there is called in messages
         self.freed: deque[tuple[int, int, str]] = deque(maxlen=1000)
-        self.used = self.cached = 0
-        self.peak = 0
-        self.limit = 0
+        self._accounts: defaultdict[int, Account] = defaultdict(Account)
+
+    @property
+    def account(self) -> Account:
+        """The current device's."""
+        return self._accounts[thread.device]
 
     def allocate(self, size: int, label: str) -> Allocation:
-        """`size` fresh bytes, called `label` in messages. OutOfMemoryError when the device has not that many left."""
-        rounded = round_up(size)
-        total = settings.memory() if not self.limit else min(self.limit, settings.memory())
-        if self.used + self.cached + rounded > total:
-            self.cached = 0
-        if self.used + rounded > total:
+        """`size` fresh bytes of the current device, called `label` in messages. OutOfMemoryError if it has not that many left."""
+        rounded, mine = round_up(size), self.account
+        total = settings.memory() if not mine.limit else min(mine.limit, settings.memory())
+        if mine.used + mine.cached + rounded > total:
+            mine.cached = 0
+        if mine.used + rounded > total:
             raise OutOfMemoryError(
-                f"Out of memory allocating {rounded:,} bytes (allocated so far: {self.used:,} bytes, limit set to: {total:,} bytes)."
+                f"Out of memory allocating {rounded:,} bytes (allocated so far: {mine.used:,} bytes, limit set to: {total:,} bytes)."
             )
         offset = self._place(rounded)
-        self.cached = max(0, self.cached - rounded)
-        self.used += rounded
-        self.peak = max(self.peak, self.used)
+        mine.cached = max(0, mine.cached - rounded)
+        mine.used += rounded
+        mine.peak = max(mine.peak, mine.used)
         self._fence(offset, rounded, False)
         self.bytes[offset : offset + rounded] = POISON
         self._fence(offset + size, rounded - size, True)
         self.shadow[offset : offset + size] = FRESH
         self.labels[offset] = size, label
-        return Allocation(self.base + offset, offset, size)
+        return Allocation(self.base + offset, offset, size, thread.device)
 
     def _fence(self, offset: int, size: int, closed: bool) -> None:
         if self._fenced:
@@ -117,8 +138,9 @@ class DeviceMemory:
         if rounded >= _LARGE:
             self._library.gpugrad_arena_release(piece.address, rounded)
         self._free.setdefault(rounded, deque()).append(piece.offset)
-        self.used -= rounded
-        self.cached += rounded
+        its = self._accounts[piece.device]
+        its.used -= rounded
+        its.cached += rounded
         _, label = self.labels.pop(piece.offset, (0, ""))
         self.freed.append((piece.offset, piece.size, label))
 
@@ -131,7 +153,7 @@ class DeviceMemory:
             if start <= offset < start + size:
                 return f"byte {offset - start} of {label}"
         for start, size, label in reversed(self.freed):
-            if start <= offset < start + max(size, 1):
+            if start <= offset < start + max(size, 1) and start not in self.labels:
                 return f"byte {offset - start} of {label}, which was freed"
         near = [(s, n, text) for s, (n, text) in self.labels.items() if s - _GUARD <= offset < s + round_up(n) + _GUARD]
         if not near:
@@ -148,7 +170,7 @@ def _bytes_at(address: int, size: int) -> np.ndarray:
 
 @functools.cache
 def device_memory() -> DeviceMemory:
-    """The one device's memory, reserved on first use."""
+    """The memory, reserved on first use."""
     return DeviceMemory()
 
 
@@ -157,28 +179,28 @@ def _device() -> DeviceMemory | None:
 
 
 class MemoryPool:
-    """The statistics of CuPy's memory pool."""
+    """The statistics of CuPy's memory pool, which has a part for each device: those of the current one."""
 
     def used_bytes(self) -> int:
-        return device_memory().used
+        return device_memory().account.used
 
     def total_bytes(self) -> int:
-        memory = device_memory()
-        return memory.used + memory.cached
+        mine = device_memory().account
+        return mine.used + mine.cached
 
     def free_bytes(self) -> int:
-        return device_memory().cached
+        return device_memory().account.cached
 
     def n_free_blocks(self) -> int:
-        return int(device_memory().cached > 0)
+        return int(device_memory().account.cached > 0)
 
     def free_all_blocks(self, stream: Any = None) -> None:
-        device_memory().cached = 0
+        device_memory().account.cached = 0
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         if size is not None and fraction is not None:
             raise ValueError("size and fraction cannot be specified at one time")
-        device_memory().limit = int((fraction or 0) * settings.memory()) if size is None else size
+        device_memory().account.limit = int((fraction or 0) * settings.memory()) if size is None else size
 
     def get_limit(self) -> int:
-        return device_memory().limit
+        return device_memory().account.limit

@@ -17,6 +17,7 @@ from .build import Built, build
 from .device import submit
 from .faults import LaunchError, explain
 from .library import Fault, Kernel, Launch, ModuleInfo, Param, runtime
+from .memory import thread
 
 _lock = threading.Lock()  # the runtime runs one grid at a time
 _STATIC_LIMIT = 48 << 10  # bytes of shared memory without an opt-in, as on every device
@@ -37,7 +38,7 @@ class Module:
         self._names = [name for _, _, name in variables]
         self.ranges = (ctypes.c_uint64 * (2 * count))(*(edge for begin, end, _ in variables for edge in (begin, end)))
         self.kernels = {k.name.decode(): k for k in self._rows()}
-        self._functions: dict[str, Function] = {}
+        self._functions: dict[tuple[str, int], Function] = {}
 
     def _rows(self) -> list[Kernel]:
         table = ctypes.cast(ctypes.addressof(Kernel.in_dll(self._library, "gpugrad_kernels")), ctypes.POINTER(Kernel))
@@ -47,10 +48,11 @@ class Module:
         return rows
 
     def function(self, name: str) -> Function:
-        """The kernel of that name; RuntimeError if there is none."""
-        if name not in self._functions:
-            self._functions[name] = Function(self, name)
-        return self._functions[name]
+        """The kernel of that name, loaded for the current device; RuntimeError if there is none."""
+        key = (name, thread.device)
+        if key not in self._functions:
+            self._functions[key] = Function(self, name)
+        return self._functions[key]
 
     def describe_shared(self, address: int) -> str:
         """Where a shared address lies, in words."""
@@ -116,7 +118,7 @@ class Function:
                 f"the module has no kernel {name!r}; it has {', '.join(module.kernels) or 'none'}. "
                 "Kernels that are templates are to be listed in name_expressions"
             )
-        self.module, self.name, self._kernel = module, name, found
+        self.module, self.name, self._kernel, self._device = module, name, found, thread.device
 
     def __call__(
         self,
@@ -142,9 +144,24 @@ class Function:
                 f"{self.max_dynamic_shared_size_bytes}; set "
                 "max_dynamic_shared_size_bytes of the kernel first (227 KiB at most on sm_90)"
             )
+        self._check_device(args)
         packed = [_pack(a, i, self.name, self._kernel.params[i]) for i, a in enumerate(args)]
         keep = tuple(a for a in args if isinstance(a, ndarray))  # until the launch is over
         submit(functools.partial(self._run, tuple(grid), tuple(block), packed, shared_mem, keep))
+
+    def _check_device(self, args: Sequence[Any]) -> None:
+        """LaunchError unless the kernel and its arrays belong to the current device."""
+        if self._device != thread.device:
+            raise LaunchError(
+                f"kernel {self.name}: cudaErrorInvalidResourceHandle: it was loaded for device {self._device}, and "
+                f"launched on device {thread.device}"
+            )
+        for place, x in enumerate(args):
+            if isinstance(x, ndarray) and x._device != thread.device and x.size:
+                raise LaunchError(
+                    f"kernel {self.name}: parameter {place} is an array of device {x._device}, and the kernel was "
+                    f"launched on device {thread.device}, which does not reach it"
+                )
 
     def _run(self, grid: tuple[int, ...], block: tuple[int, ...], packed: list[bytes], shared: int, keep: Any) -> None:
         buffers = [_array_of(ctypes.c_char, max(len(raw), 16)).from_buffer_copy(raw.ljust(16, b"\0")) for raw in packed]

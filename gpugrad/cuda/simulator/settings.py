@@ -37,6 +37,11 @@ def mode() -> str:
     return ",".join(sanitizers()) or ("check" if checked() else "plain")
 
 
+def devices() -> int:
+    """GPUGRAD_SIMULATE_DEVICES: how many devices there are, 1 unless given."""
+    return _integer("GPUGRAD_SIMULATE_DEVICES", 1)
+
+
 def memory() -> int:
     """GPUGRAD_SIMULATE_MEMORY: bytes of device memory, 4 GiB unless given."""
     return _integer("GPUGRAD_SIMULATE_MEMORY", 4 << 30)
