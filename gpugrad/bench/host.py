@@ -46,13 +46,13 @@ class StandIn:
         self.size, self.base = prod(shape), None
         self.nbytes = self.size * self.itemsize
         self.strides = tuple(prod(shape[d + 1 :]) * self.itemsize for d in range(self.ndim))
-        self.data = SimpleNamespace(ptr=1 << 20, device_id=0)
+        self.data = SimpleNamespace(ptr=1 << 20, device_id=0, mem=object())
         self.flags = SimpleNamespace(c_contiguous=True, f_contiguous=self.ndim < 2)
 
     def copy(self, order: str = "C") -> Any:
         return self
 
-    def reshape(self, shape: Any) -> Any:
+    def reshape(self, shape: Any, order: str = "C") -> Any:
         return type(self)(tuple(shape), self.dtype)
 
     def view(self, dtype: Any = None, type: Any = None) -> Any:
