@@ -179,4 +179,6 @@ def _derived_rule(op: Op, index: int) -> Callable[..., Any]:
 
 def elementwise(body: Callable[..., Any]) -> Any:
     """Make an elementwise op of a formula; see the head of this file."""
-    return op(body, broadcasts=True, promotes=True, to_float=True, formula=True)
+    given = getattr(body, "__name__", "")
+    name = given if given.isidentifier() else "elementwise"  # a lambda has none of its own
+    return op(body, name=name, broadcasts=True, promotes=True, to_float=True, formula=True)

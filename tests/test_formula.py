@@ -88,3 +88,11 @@ def test_names_the_call_path_uses_are_refused(name: str) -> None:
     exec(f"def body(x, *, {name}): return x", scope)
     with pytest.raises(TypeError, match=f"'{name}'.*call these arguments something else"):
         op(scope["body"], name=f"refused_{name}")(gpugrad.ones(2), **{name: 1})
+
+
+def test_a_lambda_is_a_formula_too() -> None:
+    square = gpugrad.elementwise(lambda x: x * x)
+    x = gpugrad.tensor([2.0, 3.0], requires_grad=True)
+    square(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [4.0, 6.0]
