@@ -12,9 +12,10 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "gpugrad"
@@ -175,6 +176,24 @@ def test_what_the_simulator_refuses_cupy_has_not(cupy: ModuleType) -> None:
     for name, lacking in LACKING_PARAMETERS.items():
         known = parameters(look_up(cupy, name)) if has(cupy, name) else parameters(getattr(cupy.ndarray, name))
         assert known is None or not known & set(lacking.split()), (name, known, lacking)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [np.int32(1), np.int64(1), np.uint64(1), np.float32(1), np.float64(1), np.bool_(True), np.void(bytes(600))],
+    ids=lambda argument: type(argument).__name__,
+)
+def test_a_launch_takes_numbers_and_structs_by_value(argument: Any, cupy: ModuleType) -> None:
+    """CuPy packs the arguments of a launch before it asks for a driver: TypeError is for what it cannot pass."""
+    if cupy.cuda.is_available():
+        pytest.skip("the tests of the CUDA device launch with these arguments here")
+    launch = importlib.import_module("cupy.cuda.function").Function
+    without_code = launch.__new__(launch)
+    stream = SimpleNamespace(ptr=0)
+    with pytest.raises(TypeError, match="Unsupported type"):
+        without_code((1,), (1,), ("a string",), 0, stream)
+    with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
+        without_code((1,), (1,), (argument,), 0, stream)
 
 
 def has(module: Any, name: str) -> bool:
