@@ -30,11 +30,11 @@ from .errors import explain
 from .fp_errors import SILENT, quiet, restore
 from .inplace import into
 from .modes import state
-from .op import Op, general, pick
+from .op import Op, general, pick, shows
 from .views import resync
 
 # Local names of generated code, and what a rule means by `out`.
-_RESERVED = frozenset(("dtype_of", "kind", "node", "out", "recording", "result", "t", "token"))
+_RESERVED = frozenset(("dtype_of", "hidden", "kind", "node", "out", "recording", "result", "t", "token"))
 NUMBERS = frozenset((bool, int, float))
 PLAIN = NUMBERS | {type(None)}  # what may stand beside arrays in a call that records nothing
 _SHARED = {
@@ -54,6 +54,7 @@ _SHARED = {
     "pick": pick,
     "quiet": quiet,
     "restore": restore,
+    "shows": shows,
     "resync": resync,
     "state": state,
     "tick": tick,
@@ -75,7 +76,7 @@ def specialise(op: Op) -> None:
         "pull",
         {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint, "op": op, "fused": FUSED_RULES},
     )
-    generic = op.variadic or op.outputs == 0 or op.writes is not None
+    generic = (op.outputs != 1 and op.variadic) or op.outputs == 0 or op.writes is not None
     source = _generic_source(op) if generic else _call_source(op)
     function = op.function
     function.__globals__.update(_SHARED, op=op, impls=op.impls)
@@ -125,8 +126,8 @@ def rule_names(rule: Any) -> tuple[list[str], list[str]]:
 
 
 def _source(op: Op, name: str) -> tuple[str, int]:
-    if name == "out":
-        return "out", -1
+    if name == "out" or (name == "hidden" and op.hidden):
+        return name, -1
     base = name.removesuffix("_shape")
     if op.variadic and base == op.inputs[0]:
         return ("ins" if base == name else "shapes"), 0
@@ -157,14 +158,17 @@ def _rule_call(op: Op, rule: Any, name: str, slots: dict[str, int]) -> str:
 def _pull_source(op: Op, slots: dict[str, int]) -> str:
     """`pull(parents, saved, params, g)`: the gradients of the inputs that have a parent, None for the others."""
     lines = ["def pull(parents, saved, params, g):"]
+    if op.hidden:
+        lines.append("    if type(g) is not tuple: g = (g, None)")
+    if op.joins and all(source in ("in", "out", "ins", "hidden") for source, _, _ in op.saved):
+        g = "g[0]" if op.hidden else "g"
+        lines.append(f"    if type({g}) in fused:")
+        lines.append(f"        made = fused[type({g})](op, parents, saved, params, {g})")
+        lines.append("        if made is not NotImplemented: return made")
     if op.joint:
         lines.append("    needs = tuple([p is not None for p in parents])")
         lines.append(f"    return {_rule_call(op, op.joint, 'joint', slots)}")
         return "\n".join(lines)
-    if op.joins and all(source in ("in", "out") for source, _, _ in op.saved):
-        lines.append("    if type(g) in fused:")
-        lines.append("        made = fused[type(g)](op, parents, saved, params, g)")
-        lines.append("        if made is not NotImplemented: return made")
     terms = []
     for i, name in enumerate(op.inputs):
         rule = op.rules.get(name)
@@ -231,16 +235,20 @@ def _out_lines(op: Op) -> list[str]:
 def _call_source(op: Op) -> str:
     arity = len(op.names)
     lines = [f"def {op.name}({_signature(op)}):", *_out_lines(op)]
-    if arity == 2 and len(op.promotes) == 2:
+    if op.variadic:
+        lines += _unpack_list(op)
+    elif arity == 2 and len(op.promotes) == 2:
         lines += _unpack_binary(op)
     else:
         lines += _unpack_each(op)
+    arrays = "*_arrays" if op.variadic else ", ".join(f"a{i}" for i in range(arity))
+    args = op.names[0] if op.variadic else f"({', '.join(op.names)},)"
     lines += [
         "    token = quiet(SILENT)",
         "    try:",
-        f"        result = impls[kind]({', '.join(f'a{i}' for i in range(arity))}{_keywords(op)})",
+        f"        result{', hidden' * op.hidden} = impls[kind]({arrays}{_keywords(op)})",
         "    except Exception as error:",
-        f"        raise explain(op, error, ({', '.join(op.names)},), {_dict_of_params(op)}) from error",
+        f"        raise explain(op, error, {args}, {_dict_of_params(op)}) from error",
         "    finally:",
         "        restore(token)",
     ]
@@ -365,11 +373,34 @@ def _unpack_each(op: Op) -> list[str]:
     return lines
 
 
+def _unpack_list(op: Op) -> list[str]:
+    """Read what `_take` reads from a `*list` of Tensors of one array type and, where they are promoted, of one dtype."""
+    name, otherwise = op.names[0], f"return {_general_call(op)}"
+    differs = "type(_a) is not kind" + (" or _a.dtype is not dtype_of" if op.promotes else "")
+    records = bool(op.joint)
+    return [
+        f"    if not {name} or not isinstance({name}[0], Tensor): {otherwise}",
+        f"    kind, dtype_of = type({name}[0]._array), {name}[0]._array.dtype",
+        *([f"    if dtype_of not in FLOATS: {otherwise}"] if op.to_float else []),
+        "    _arrays, _places, _cells, _wanted = [], [], [], False",
+        f"    for _x in {name}:",
+        f"        if not isinstance(_x, Tensor): {otherwise}",
+        "        if _x._base is not None and _x._written[0] > _x._synced: resync(_x)",
+        "        _a = _x._array",
+        f"        if {differs}: {otherwise}",
+        "        _arrays.append(_a)",
+        *(["        _cells.append(_x._written)"] if records else []),
+        *(["        if _x._requires_grad: _places.append(_x._node or _x); _wanted = True"] if records else []),
+        *(["        else: _places.append(None)"] if records else []),
+    ]
+
+
 def _arrays_only(op: Op) -> list[str]:
     """Arrays in, arrays out: nothing to record, the implementation is called as it is."""
     first, *others = op.names
     alone = "".join(f" and (type({y}) in impls or type({y}) in PLAIN)" for y in others)
-    return [f"    if (kind := type({first})) in impls{alone}: return impls[kind]({', '.join(op.names)}{_keywords(op)})"]
+    made = f"impls[kind]({', '.join(op.names)}{_keywords(op)}){'[0]' * op.hidden}"
+    return [f"    if (kind := type({first})) in impls{alone}: return {made}"]
 
 
 def _record(op: Op) -> list[str]:
@@ -388,23 +419,43 @@ def _record(op: Op) -> list[str]:
 
 def _record_node(op: Op, out: str, out_cell: str) -> list[str]:
     """Make the node, if an input wants a gradient; all but its `shape` and `dtype`."""
+    if op.variadic:
+        return _record_node_of_list(op, out, out_cell)
     places = [f"p{i}" if op.differentiates(i) else "None" for i in range(len(op.names))]
     real = [p for p in places if p != "None"]
     saved, cells = [], []
     for source, index, needed_by in op.saved:
-        value, cell = {"in": (f"a{index}", f"v{index}"), "shape": (f"a{index}.shape", "None")}.get(
-            source, (out, out_cell)
-        )
+        value, cell = {
+            "in": (f"a{index}", f"v{index}"),
+            "shape": (f"a{index}.shape", "None"),
+            "hidden": ("hidden", "t._written if shows(hidden, result) else None"),
+        }.get(source, (out, out_cell))
         needed = " or ".join(f"p{i} is not None" for i in sorted(needed_by) if op.differentiates(i))
         everything = set(real) == {f"p{i}" for i in needed_by if op.differentiates(i)}
         saved.append(value if everything else f"{value} if {needed} else None")
         cells.append(cell if everything or cell == "None" else f"{cell} if {needed} else None")
+    wanted = f"({' or '.join(f'{p} is not None' for p in real)}) and (recording := state.grad)"
+    return _new_node(op, wanted, f"({', '.join(places)},)", saved, cells)
+
+
+def _record_node_of_list(op: Op, out: str, out_cell: str) -> list[str]:
+    """The same for a `*list`: all that any rule needs is saved, if any gradient is wanted."""
+    sources = {
+        "ins": ("tuple(_arrays)", "tuple(_cells)"),
+        "shapes": ("tuple([_a.shape for _a in _arrays])", "None"),
+        "hidden": ("hidden", "t._written if shows(hidden, result) else None"),
+    }
+    saved, cells = zip(*[sources.get(source, (out, out_cell)) for source, _, _ in op.saved]) if op.saved else ((), ())
+    return _new_node(op, "_wanted and (recording := state.grad)", "tuple(_places)", list(saved), list(cells))
+
+
+def _new_node(op: Op, wanted: str, places: str, saved: list[str], cells: list[str]) -> list[str]:
     return [
-        f"    if ({' or '.join(f'{p} is not None' for p in real)}) and (recording := state.grad):",
+        f"    if {wanted}:",
         "        node = new(Node)",
         "        node.op = op",
         "        node.seq = tick()",
-        f"        node.parents = ({', '.join(places)},)",
+        f"        node.parents = {places}",
         f"        node.saved = {_tuple(saved)}",
         f"        node.cells = {_tuple(cells)}",
         f"        node.params = {_tuple(list(op.params))}",

@@ -156,7 +156,10 @@ def array_device(array: Any) -> Device:
 def on_one_device(arrays: Sequence[Any]) -> bool:
     """Whether all arrays surely lie on one device; quick where there are not several of its type. True for no arrays."""
     kinds = {type(x) for x in arrays}
-    return len(kinds) <= 1 and not any(ARRAY_TYPES[kind].several for kind in kinds)
+    for kind in kinds:
+        if ARRAY_TYPES[kind].several:
+            return False
+    return len(kinds) <= 1
 
 
 def arrays_beside(array: Any) -> ArrayType:

@@ -6,14 +6,15 @@ gradient is a buffer that belongs to its leaf alone.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from .core import Tensor, mark_written, wrap
+from .dtypes import FLOATS
 from .fp_errors import SILENT, quiet, restore
 from .modes import state
 from .op import general, op
@@ -33,14 +34,22 @@ def place(tensor: Tensor) -> Parent | None:
 # ------------------------------------------------------------------------------------------------------- storing
 
 
-def _store(leaf: Tensor, found: dict[Any, Any], create_graph: bool, key: Any = None) -> None:
-    """Move the gradient of `leaf` from `found` to `.grad`, through its hooks."""
-    g = found.pop(leaf if key is None else key)
-    if leaf._hooks is None and leaf._grad is None and not create_graph:
-        # held by: `g`, getrefcount's own argument
-        mine = sys.getrefcount(g) <= _UNSHARED and type(g) is type(leaf._array) and g.base is None
-        leaf._grad = wrap(g if mine and getattr(g.flags, "writeable", True) else _copy(g))
-        return
+def _store_all(found: dict[Any, Any], create_graph: bool) -> None:
+    """Move the gradients in `found` to `.grad` of the leaves, through their hooks."""
+    for leaf in tuple(found):
+        g = found.pop(leaf)
+        if not leaf._requires_grad:  # it may have been frozen since the forward pass
+            continue
+        if leaf._hooks is None and leaf._grad is None and not create_graph:
+            # held by: `g`, getrefcount's own argument
+            mine = getrefcount(g) <= _UNSHARED and type(g) is type(leaf._array) and g.base is None
+            leaf._grad = wrap(g if mine else _copy(g))
+        else:
+            _store(leaf, g, create_graph)
+
+
+def _store(leaf: Tensor, g: Any, create_graph: bool) -> None:
+    """Add `g` to `.grad` of `leaf`, through its hooks."""
     for hook in tuple(leaf._hooks.values()) if leaf._hooks is not None else ():
         g = call_hook(hook, g, create_graph)
     accumulate_grad(leaf, g, create_graph)
@@ -53,10 +62,12 @@ def _copy(g: Any) -> Any:
 
 
 def _count_unshared() -> int:
-    """What `sys.getrefcount` says in `_store` of a buffer that nobody else holds; Python versions differ."""
+    """What `getrefcount` says in `_store_all` of a buffer that nobody else holds; Python versions differ."""
     found = {None: object()}
-    g = found.pop(None)
-    return sys.getrefcount(g)
+    for leaf in tuple(found):
+        g = found.pop(leaf)
+        count = getrefcount(g)
+    return count
 
 
 _UNSHARED = _count_unshared()
@@ -65,8 +76,10 @@ _UNSHARED = _count_unshared()
 def accumulate_grad(tensor: Tensor, g: Any, create_graph: bool) -> None:
     """Add `g` to `tensor.grad`, in place if there is one; else store a copy of it."""
     have = tensor._grad
-    if create_graph:
-        tensor._grad = g if have is None else have + g
+    if create_graph and have is None:
+        tensor._grad = g if g._requires_grad else wrap(_copy(g._array))  # what is on the tape is not written later
+    elif create_graph:
+        tensor._grad = have + g
     elif have is None:
         tensor._grad = wrap(_copy(g))
     elif have._requires_grad:
@@ -79,9 +92,14 @@ def accumulate_grad(tensor: Tensor, g: Any, create_graph: bool) -> None:
 # ------------------------------------------------------------------------------------------------------- public
 
 
+_ONES = {dtype: np.broadcast_to(np.ones((), dtype), ()) for dtype in FLOATS}  # read-only
+
+
 @op
 def _one(x: Any) -> Any:
-    """The cotangent that a walk starts from."""
+    """The cotangent that a walk starts from; of a 0-d NumPy array one that all walks share and nobody may write."""
+    if type(x) is np.ndarray and not x.shape:
+        return _ONES[x.dtype]
     return np.ones_like(x) if x.shape else np.array(1, x.dtype, like=x)
 
 
@@ -100,7 +118,7 @@ def _cotangent(tensor: Tensor, g: Tensor | None, create_graph: bool) -> Any:
                 "Reduce it first (y.sum().backward()), or give a gradient of the same shape."
             )
         one = _one(array)
-        return wrap(one) if create_graph else one
+        return wrap(_copy(one)) if create_graph else one
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._array.shape != array.shape:
@@ -166,16 +184,14 @@ def backward(
     if targets is not None:
         _store_in_inputs(wanted, found, create_graph)
         return
-    for leaf in tuple(found):
-        if leaf._requires_grad:  # it may have been frozen since the forward pass
-            _store(leaf, found, create_graph)
+    _store_all(found, create_graph)
 
 
 def _store_in_inputs(wanted: Sequence[Tensor], found: dict[Any, Any], create_graph: bool) -> None:
     for tensor in wanted:
         key = place(tensor)
         if key in found:
-            _store(tensor, found, create_graph, key)
+            _store(tensor, found.pop(key), create_graph)
 
 
 def grad(

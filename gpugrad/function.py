@@ -47,6 +47,7 @@ class _FunctionOp:
     """What the walk needs of an op, for one `Function` class."""
 
     broadcasts = False
+    hidden = False
     variadic = True
 
     def __init__(self, cls: type[Function], outputs: int) -> None:

@@ -11,6 +11,8 @@ A body takes its inputs positionally and its parameters keyword-only. A rule tak
 then any of: the name of an input, `out`, `<input>_shape`, and after `*` any of the parameters. What it names is what is
 saved. One positional rule (`defvjp(rule)`) gives the gradients of all inputs as a tuple; it may also ask for `needs`,
 a tuple of bools. With several outputs, `g` is a tuple with None where no gradient came, and `out` is a tuple.
+A body declared `hidden` returns its output and what else its rules need of the computation, which they name `hidden`;
+`g` is then the pair of their cotangents, of which the second comes in gradients of gradients alone.
 """
 
 from __future__ import annotations
@@ -73,6 +75,7 @@ class Op:
         promotes: bool | tuple[str, ...] = (),
         to_float: bool = False,
         outputs: int = 1,
+        hidden: bool = False,
         view: bool = False,
         formula: bool = False,
         cuda: str | None = None,
@@ -83,7 +86,9 @@ class Op:
         check: Callable[..., None] | None = None,
     ) -> None:
         """`names`: argument names users see, if not the body's. `promotes`: inputs brought to a common dtype (True:
-        all). `to_float`: integers among them become the default dtype. `outputs`: how many. `view`: the result shares
+        all). `to_float`: integers among them become the default dtype. `outputs`: how many. `hidden`: the body returns
+        the output and what only its rules see: an array, or a list of
+        arrays, of which the last may be the output itself. `view`: the result shares
         the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
         if it is a leaf of formulas ("exp({0})"; {C} is the type it computes in, {storage} that of the arrays), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
         do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
@@ -99,6 +104,7 @@ class Op:
         self.promotes = self.inputs if promotes is True else (promotes or ())
         self.to_float = to_float
         self.outputs = outputs
+        self.hidden = hidden
         self.view = view
         self.formula = formula or cuda is not None
         self.cuda = cuda
@@ -241,6 +247,9 @@ def run(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     finally:
         restore(token)
     recorded = state.grad and any(p is not None for p in parents)
+    if op.hidden:
+        out, hidden = out
+        return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded, hidden)
     if op.outputs == 1:
         return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded)
     return _several(op, arrays, parents, cells, params, tuple(_as_kind(o, kind) for o in out), recorded)
@@ -250,14 +259,16 @@ def _as_kind(out: Any, kind: type) -> Any:
     return out if type(out) is kind else np.asarray(out)
 
 
-def _single(op: Op, args: Any, arrays: Any, parents: Any, cells: Any, params: Any, out: Any, recorded: Any) -> Tensor:
+def _single(
+    op: Op, args: Any, arrays: Any, parents: Any, cells: Any, params: Any, out: Any, recorded: Any, hidden: Any = None
+) -> Tensor:
     tensor = wrap(out)
     if op.view:
         base = args[0]
         tensor._base, tensor._view = base, (op, params) if state.grad else None
         tensor._written, tensor._synced = base._written, base._written[0]
     if recorded:
-        attach(tensor, _node(op, arrays, parents, cells, params, out, tensor._written))
+        attach(tensor, _node(op, arrays, parents, cells, params, out, tensor._written, hidden))
     return tensor
 
 
@@ -273,12 +284,14 @@ def _several(
     return tensors
 
 
-def _node(op: Op, arrays: Any, parents: Any, cells: Any, params: Any, out: Any, out_cell: Any) -> Node:
+def _node(
+    op: Op, arrays: Any, parents: Any, cells: Any, params: Any, out: Any, out_cell: Any, hidden: Any = None
+) -> Node:
     saved: list[Any] = []
     saved_cells: list[Any] = []
     for source, index, needed_by in op.saved:
         needed = op.variadic or any(parents[i] is not None for i in needed_by)
-        value, cell = _saved_value(source, index, arrays, cells, out, out_cell) if needed else (None, None)
+        value, cell = _saved_value(source, index, arrays, cells, out, out_cell, hidden) if needed else (None, None)
         saved.append(value)
         saved_cells.append(cell)
     several = op.outputs != 1
@@ -288,13 +301,22 @@ def _node(op: Op, arrays: Any, parents: Any, cells: Any, params: Any, out: Any, 
     return Node(op, tuple(parents), tuple(saved), tuple(saved_cells), values, shape, dtype)
 
 
-def _saved_value(source: str, index: int, arrays: Any, cells: Any, out: Any, out_cell: Any) -> tuple[Any, Any]:
+def shows(hidden: Any, out: Any) -> bool:
+    """Whether what an op hides is its output too, which users may write: the last of a list."""
+    return isinstance(hidden, list) and bool(hidden) and hidden[-1] is out
+
+
+def _saved_value(
+    source: str, index: int, arrays: Any, cells: Any, out: Any, out_cell: Any, hidden: Any
+) -> tuple[Any, Any]:
     if source == "in":
         return arrays[index], cells[index]
     if source == "shape":
         return arrays[index].shape, None
     if source == "out":
         return out, out_cell
+    if source == "hidden":
+        return hidden, out_cell if shows(hidden, out) else None
     if source == "ins":
         return tuple(arrays), tuple(cells)
     return tuple(a.shape for a in arrays), None  # "shapes"
@@ -303,6 +325,11 @@ def _saved_value(source: str, index: int, arrays: Any, cells: Any, out: Any, out
 def pick(node: Node, index: int) -> Node:
     """The node of output `index` of a node with several outputs: the walk puts its cotangent in slot `index`."""
     return Node(PICK, (node,), (), (), (index,), node.shape[index], node.dtype[index])
+
+
+def pick_hidden(node: Node, hidden: Any) -> Node:
+    """The node of what `node` hides, for second derivatives."""
+    return Node(PICK, (node,), (), (), (1,), hidden.shape, hidden.dtype)
 
 
 def general(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -314,7 +341,8 @@ def general(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if not any(isinstance(a, Tensor) for a in args):
         for kind in kinds:
             if kind in ARRAY_TYPES:
-                return op.impls[kind](*args, **params)
+                made = op.impls[kind](*args, **params)
+                return made[0] if op.hidden else made
     args = _on_one_device(op, tuple(_as_input(op, i, a) for i, a in enumerate(args)))
     if op.check is not None:
         op.check(*args)

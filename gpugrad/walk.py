@@ -17,7 +17,7 @@ import numpy as np
 
 from .core import Node, Tensor, last_write, wrap
 from .device import ARRAY_TYPES
-from .op import PICK
+from .op import PICK, pick, pick_hidden
 from .ops.arithmetic import accumulate
 from .ops.cast import cast
 from .ops.reduce import sum_to
@@ -57,8 +57,8 @@ def walk(
             g = _run_hooks(node, g, create_graph, retain)
         parents = node.parents
         if needed is not None:
-            if node in targets:  # type: ignore[operator]
-                found[node] = g
+            if node in targets and (seen := _visible(g, node)) is not None:  # type: ignore[operator]
+                found[node] = seen
             parents = tuple([p if p in needed else None for p in parents])
         op = node.op
         if op is PICK:
@@ -104,6 +104,8 @@ def _add(pending: dict[Any, Any], owned: set[Any], parent: Parent, g: Any, creat
     have = pending.get(parent)
     if have is None:
         pending[parent] = g
+    elif type(have) is tuple:  # of a node with something hidden, whose cotangent came first
+        pending[parent] = (g if have[0] is None else have[0] + g, *have[1:])
     elif parent in owned and not create_graph:
         accumulate(have, g)
     else:
@@ -117,10 +119,17 @@ def _put_in_slot(pending: dict[Any, Any], node: Node, g: Any, create_graph: bool
     """Hand the cotangent of one output to the node with several outputs."""
     (index,), (parent,) = node.params, node.parents
     slots = pending.get(parent)
-    if slots is None:
+    if parent.op.hidden:
+        slots = slots if type(slots) is tuple else (slots, None)
+    elif slots is None:
         slots = (None,) * len(parent.shape)
     value = g if slots[index] is None else slots[index] + g
     pending[parent] = (*slots[:index], value, *slots[index + 1 :])
+
+
+def _visible(g: Any, node: Node) -> Any:
+    """The cotangent of what the user has of the output of `node`: what it hides has one of its own."""
+    return g[0] if node.op.hidden and type(g) is tuple else g
 
 
 def _gather(roots: Sequence[Parent]) -> list[Node]:
@@ -207,11 +216,11 @@ def _as_tensors(node: Node) -> tuple[Any, ...]:
         elif source == "ins":
             made.append(tuple(map(tensor, value, node.parents, cell)))
         elif source == "out" and several and value is not None:
-            from .op import pick
-
             made.append(tuple(tensor(v, pick(node, k), c) for k, (v, c) in enumerate(zip(value, cell, strict=True))))
         elif source == "out":
             made.append(tensor(value, node, cell))
+        elif source == "hidden" and type(value) in ARRAY_TYPES:
+            made.append(tensor(value, pick_hidden(node, value), cell))
         else:
             made.append(value)
     return tuple(made)
@@ -223,6 +232,8 @@ def _as_tensors(node: Node) -> tuple[Any, ...]:
 def _run_hooks(node: Node, g: Any, create_graph: bool, retain: Any) -> Any:
     """Run what users hung on the output of `node`: `register_hook` functions in order, then `retain_grad`."""
     assert node.extra is not None
+    if node.op.hidden and type(g) is tuple:
+        return (None if g[0] is None else _run_hooks(node, g[0], create_graph, retain), g[1])
     for hook in tuple(node.extra.get("hooks", {}).values()):
         g = call_hook(hook, g, create_graph)
     retained = node.extra.get("retained")
@@ -234,7 +245,7 @@ def _run_hooks(node: Node, g: Any, create_graph: bool, retain: Any) -> Any:
 
 def call_hook(hook: Callable[[Tensor], Any], g: Any, create_graph: bool) -> Any:
     """What a gradient hook makes of `g`; TypeError or RuntimeError for what cannot replace it."""
-    result = hook(g if create_graph else wrap(np.asarray(g) if isinstance(g, np.generic) else g))
+    result = hook(g if create_graph else wrap(_writeable(g)))
     if result is None:
         return g
     if not isinstance(result, Tensor):
@@ -242,3 +253,10 @@ def call_hook(hook: Callable[[Tensor], Any], g: Any, create_graph: bool) -> Any:
     if tuple(result.shape) != tuple(g.shape):
         raise RuntimeError(f"hook has changed the size of value: from {tuple(g.shape)} to {tuple(result.shape)}")
     return result if create_graph else result._array
+
+
+def _writeable(g: Any) -> Any:
+    """`g` as an array that a hook may write: NumPy's scalars and broadcast arrays are not."""
+    if type(g) is np.ndarray:
+        return g if g.flags.writeable else g.copy()
+    return np.asarray(g) if isinstance(g, np.generic) else g

@@ -25,18 +25,34 @@ TYPES = {2: np.float16, 14: ml_dtypes.bfloat16, 0: np.float32, 1: np.float64}  #
 DTYPES = list(TYPES.values())
 
 
+EPILOGUES = {"DEFAULT": 1, "RELU": 2, "BIAS": 4, "RELU_BIAS": 6, "GELU": 32, "GELU_BIAS": 36, "RELU_AUX": 130}
+EPILOGUES |= {"RELU_AUX_BIAS": 134, "DRELU": 136, "DRELU_BGRAD": 152, "GELU_AUX": 160, "GELU_AUX_BIAS": 164}
+EPILOGUES |= {"DGELU": 192, "DGELU_BGRAD": 208, "BGRADA": 256, "BGRADB": 512}
+NAMES = {number: name for name, number in EPILOGUES.items()}
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu_slope(x: np.ndarray) -> np.ndarray:
+    t = np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x * x)
+
+
 class StandIn:
     """cuBLASLt's calls, with its numbers: descriptions are kept, `matmul` reads them and computes on the host."""
 
     MatmulDescAttribute = enum.IntEnum(
-        "MatmulDescAttribute", {"TRANSA": 3, "TRANSB": 4, "EPILOGUE": 7, "BIAS_POINTER": 8}
+        "MatmulDescAttribute",
+        {"TRANSA": 3, "TRANSB": 4, "EPILOGUE": 7, "BIAS_POINTER": 8, "EPILOGUE_AUX_POINTER": 11, "EPILOGUE_AUX_LD": 12},
     )
     MatrixLayoutAttribute = enum.IntEnum("MatrixLayoutAttribute", {"BATCH_COUNT": 5, "STRIDED_BATCH_OFFSET": 6})
     MatmulPreferenceAttribute = enum.IntEnum(
         "MatmulPreferenceAttribute",
         {"MAX_WORKSPACE_BYTES": 1, **{f"MIN_ALIGNMENT_{x}_BYTES": 5 + k for k, x in enumerate("ABCD")}},
     )
-    Epilogue = enum.IntEnum("Epilogue", {"DEFAULT": 1, "BIAS": 4, "BGRADB": 512})
+    Epilogue = enum.IntEnum("Epilogue", EPILOGUES)
     cuBLASLtError = type("cuBLASLtError", (Exception,), {})
     matmul_heuristic_result_dtype = np.dtype(
         [("algo", [("data_", "<u8", (8,))]), ("workspace_size", "<u8"), ("state", "<i4")]
@@ -69,7 +85,7 @@ class StandIn:
         return self._new(what="operation", compute=compute, scale=scale)
 
     def matmul_desc_set_attribute(self, of: int, attribute: int, address: int, size: int) -> None:
-        types = {3: np.int32, 4: np.int32, 7: np.uint32, 8: np.int64}
+        types = {3: np.int32, 4: np.int32, 7: np.uint32, 8: np.int64, 11: np.int64, 12: np.int64}
         self._attribute(of, attribute, address, size, types)
 
     def matrix_layout_create(self, kind: int, rows: int, columns: int, leading: int) -> int:
@@ -143,13 +159,7 @@ class StandIn:
         if keep:
             made += keep * out.astype(wide)
         epilogue = how.attributes.get(7, 1)
-        if epilogue == 4:
-            made += self._vector(how.attributes[8], out.shape[1], out.dtype).astype(wide)[:, None]
-        elif epilogue == 512:  # "the bias size corresponds to the number of columns of D", the sums go over the terms
-            assert out.shape[0] == 1 and not keep
-            sums = self._vector(how.attributes[8], out.shape[2], out.dtype)
-            sums[...] = y[0].astype(wide).sum(0).astype(out.dtype)
-            self._say_written(how.attributes[8], sums.nbytes)
+        made = self._beside(NAMES[epilogue], how.attributes, made, out, y, wide, bool(keep))
         out[...] = made.astype(out.dtype)
         assert out.strides[2] == out.shape[1] * out.dtype.itemsize  # results are contiguous
         for stack in range(out.shape[0]):
@@ -157,6 +167,53 @@ class StandIn:
         self.epilogues.append(epilogue)
         self.calls.append((out.shape[1], out.shape[2], x.shape[2], out.shape[0]))
         self.computed.append(how.compute)
+
+    def _beside(
+        self, name: str, how: dict[int, int], made: np.ndarray, out: np.ndarray, y: np.ndarray, wide: Any, kept: bool
+    ) -> np.ndarray:
+        """What an epilogue makes of the product, as the library's documentation says."""
+        assert name == "DEFAULT" or not kept
+        parts = name.split("_")
+        if name == "BGRADB":  # "the bias size corresponds to the number of columns of D", the sums go over the terms
+            assert out.shape[0] == 1
+            self._write(how[8], y[0].astype(wide).sum(0).astype(out.dtype))
+        if "BIAS" in parts:
+            made = made + self._vector(how[8], out.shape[1], out.dtype).astype(wide)[:, None]
+        if "AUX" in parts or parts[0] in ("DRELU", "DGELU"):
+            made = self._with_auxiliary(parts, how, made, out)
+        if parts[0] == "RELU":
+            made = np.maximum(made, 0)
+        elif parts[0] == "GELU":
+            made = gelu(made)
+        if "BGRAD" in parts:
+            self._write(how[8], made[0].sum(1).astype(out.dtype))
+        return made
+
+    def _with_auxiliary(self, parts: list[str], how: dict[int, int], made: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """The mask of bits, or the inputs of GELU, column by column; the leading dimension counts bits or elements."""
+        assert out.shape[0] == 1 and how[11] % 16 == 0
+        rows, columns, leading = *out.shape[1:], how[12]
+        bits = parts[0].endswith("RELU")
+        assert leading >= rows and leading % (128 if bits else 8) == 0
+        dtype = np.dtype(np.uint8) if bits else out.dtype
+        each = leading // 8 if bits else leading
+        if parts[0].startswith("D"):
+            kept = self._vector(how[11], columns * each, dtype).reshape(columns, each)
+            if bits:
+                return made * np.unpackbits(kept, axis=1, count=rows, bitorder="little").T
+            return made * gelu_slope(kept[:, :rows].T.astype(made.dtype))
+        filled = np.zeros((columns, each), dtype)
+        if bits:
+            mask = np.packbits(made[0].T > 0, axis=1, bitorder="little")
+            filled[:, : mask.shape[1]] = mask
+        else:
+            filled[:, :rows] = made[0].T.astype(dtype)
+        self._write(how[11], filled)
+        return made
+
+    def _write(self, address: int, values: np.ndarray) -> None:
+        self._vector(address, values.size, values.dtype)[...] = values.reshape(-1)
+        self._say_written(address, values.nbytes)
 
     def _vector(self, address: int, length: int, dtype: Any) -> np.ndarray:
         return np.frombuffer((ctypes.c_char * (length * dtype.itemsize)).from_address(address), dtype)
@@ -391,3 +448,96 @@ def test_the_library_s_numbers() -> None:
             assert int(getattr(real, name)[member.name]) == int(member)
     assert list(real.matmul_heuristic_result_dtype.names)[:3] == list(StandIn.matmul_heuristic_result_dtype.names)
     assert issubclass(real.cuBLASLtError, Exception)
+
+
+# ---- layers with an activation between them ----
+
+STACKED = {  # by bias of each layer, activation and whether it comes last: what the products did besides
+    (
+        (True, True, True),
+        "relu",
+        False,
+    ): "RELU_AUX_BIAS RELU_AUX_BIAS BIAS BGRADB DRELU_BGRAD DEFAULT DRELU_BGRAD DEFAULT DEFAULT",
+    ((True, True), "gelu_tanh", False): "GELU_AUX_BIAS BIAS BGRADB DGELU_BGRAD DEFAULT DEFAULT",
+    ((True, True), "relu", True): "RELU_AUX_BIAS RELU_BIAS BGRADB DRELU_BGRAD DEFAULT DEFAULT",
+    ((True, True), "gelu_tanh", True): "GELU_AUX_BIAS GELU_AUX_BIAS BGRADB DGELU_BGRAD DEFAULT DEFAULT",
+    ((False, False), "relu", False): "RELU_AUX DEFAULT DEFAULT DRELU DEFAULT DEFAULT",
+    ((False, True), "gelu_tanh", True): "GELU_AUX GELU_AUX_BIAS BGRADB DGELU DEFAULT DEFAULT",
+    ((True,), "relu", True): "RELU_BIAS BGRADB DEFAULT",
+}
+
+
+def stacked(where: str, how: Any, dtype: Any, batch: tuple[int, ...]) -> tuple[Any, list[Any]]:
+    """The output of layers and its inputs, on the CPU or on the device."""
+    from gpugrad.ops.perceptron import perceptron
+
+    biased, activation, last = how
+    sizes = (7, 33, 12, 5)
+    shapes: list[tuple[int, ...]] = [(*batch, 7)]
+    for i, has_bias in enumerate(biased):
+        shapes += [(sizes[i + 1], sizes[i]), *([(sizes[i + 1],)] if has_bias else [])]
+    leaves = [gpugrad.tensor(draw(*s, dtype=dtype, seed=k)).to(where).requires_grad_() for k, s in enumerate(shapes)]
+    return perceptron(*leaves, biased=biased, activation=activation, last=last), leaves
+
+
+@pytest.mark.parametrize("batch", [(6,), (2, 3)])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("how", STACKED, ids=str)
+def test_layers_are_activated_on_the_way(how: Any, dtype: Any, batch: tuple[int, ...], lt: StandIn) -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        out, leaves = stacked(where, how, dtype, batch)
+        out.backward(gpugrad.tensor(draw(*out.shape, seed=9)).to(where, out.dtype))
+        found.append([on_host(t) for t in (out, *(leaf.grad for leaf in leaves))])
+    for got, expected in zip(found[1], found[0], strict=True):
+        close(got, expected.astype(np.float64), dtype, 64)
+    assert [NAMES[e] for e in lt.epilogues] == STACKED[how].split()
+
+
+@pytest.mark.parametrize("refused", ["RELU_AUX_BIAS", "DRELU_BGRAD", "BGRADB", "GELU_AUX_BIAS", "DGELU_BGRAD"])
+def test_what_the_library_has_no_algorithm_for_is_done_by_kernels(refused: str, lt: StandIn) -> None:
+    lt.refuses.add(EPILOGUES[refused])
+    how = ((True, True, True), "relu" if "RELU" in refused else "gelu_tanh", False)
+    found = []
+    for where in ("cpu", "cuda"):
+        out, leaves = stacked(where, how, np.float32, (6,))
+        out.square().sum().backward()
+        found.append([on_host(t) for t in (out, *(leaf.grad for leaf in leaves))])
+    for got, expected in zip(found[1], found[0], strict=True):
+        close(got, expected.astype(np.float64), np.float32, 64)
+    assert EPILOGUES[refused] not in lt.epilogues
+
+
+@pytest.mark.parametrize("frozen", [(0,), (1,), (2,), (0, 1, 2), (3, 4), (0, 1, 2, 3), (5, 6)])
+def test_only_the_wanted_gradients_of_layers(frozen: tuple[int, ...], lt: StandIn) -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        _, leaves = stacked(where, ((True, True, True), "relu", False), np.float32, (6,))
+        for i in frozen:
+            leaves[i].requires_grad_(False)
+        from gpugrad.ops.perceptron import perceptron
+
+        perceptron(*leaves, biased=(True, True, True), activation="relu", last=False).square().sum().backward()
+        found.append([leaf.grad if leaf.grad is None else on_host(leaf.grad) for leaf in leaves])
+    for i, (got, expected) in enumerate(zip(found[1], found[0], strict=True)):
+        assert (got is None) == (expected is None) == (i in frozen)
+        if got is not None:
+            close(got, expected.astype(np.float64), np.float32, 64)
+
+
+def test_layers_have_second_derivatives(lt: StandIn) -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        out, leaves = stacked(where, ((True, True), "gelu_tanh", False), np.float32, (6,))
+        (dx,) = gpugrad.autograd.grad(out.square().sum(), leaves[0], create_graph=True)
+        grads = gpugrad.autograd.grad(dx.square().sum() + out.sum(), leaves)
+        found.append([on_host(g) for g in grads])
+    for got, expected in zip(found[1], found[0], strict=True):
+        close(got, expected.astype(np.float64), np.float32, 256)
+
+
+def test_an_activated_output_is_not_to_be_written(lt: StandIn) -> None:
+    out, _ = stacked("cuda", ((True,), "relu", True), np.float32, (6,))
+    out.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()

@@ -369,3 +369,35 @@ def test_an_unknown_device_and_a_missing_one() -> None:
         gpugrad.zeros(1, device="tpu")
     with pytest.raises(RuntimeError, match="CUDA device is not available"):
         gpugrad.zeros(1, device="cuda")
+
+
+def test_what_an_op_hides_has_a_cotangent_in_second_derivatives(torch: Any) -> None:
+    """The output's comes after it, to a node with hooks, which may also be what is asked for."""
+    found = []
+    for m in (gpugrad, torch):
+        m.manual_seed(0)
+        x = m.randn(5, 3, dtype=m.float64, requires_grad=True)
+        loss = m.nn.functional.cross_entropy(x, m.tensor([0, 1, 2, 1, 0]))
+        seen: list[float] = []
+        loss.register_hook(lambda g, seen=seen: seen.append(g.item()))
+        loss.retain_grad()
+        (dx,) = m.autograd.grad(loss, x, create_graph=True)
+        total = dx.square().sum() * 5 + loss * 3
+        (of_loss,) = m.autograd.grad(total, loss, retain_graph=True)
+        total.backward()
+        found.append([x.grad.numpy(), loss.grad.item(), of_loss.item(), seen])
+    assert abs(found[0][0] - found[1][0]).max() < 1e-12
+    assert found[0][1:] == found[1][1:]
+
+
+def test_a_hook_may_write_the_cotangent_it_is_given() -> None:
+    """That of a scalar loss is shared by all walks, that of a sum is one number seen as many."""
+    x = gpugrad.ones(3, requires_grad=True)
+    for _ in range(2):
+        y = x * 2
+        y.register_hook(lambda g: g.mul_(2))
+        loss = y.sum()
+        loss.register_hook(lambda g: g.mul_(5))
+        x.grad = None
+        loss.backward()
+        assert x.grad.tolist() == [20, 20, 20]

@@ -1,8 +1,8 @@
 """Matrix products by cuBLASLt, through `nvmath.bindings`: what CuPy's cuBLAS calls do not do.
 
-It computes with half precision and TF32, reads transposed and strided stacks where they lie, adds the bias on the way or
-sums up its gradient, and can be captured in a CUDA graph. What a product needs is described to the library once for each shape and kept, with
-the algorithm that its heuristics choose.
+It computes with half precision and TF32, reads transposed and strided stacks where they lie, adds a bias or sums up its
+gradient and applies an activation or its gradient on the way (`Beside`), and can be captured in a CUDA graph. What a
+product needs is described to the library once for each shape and kept, with the algorithm that its heuristics choose.
 
 The calls have been checked against a stand-in that computes with the very same descriptions on the host; they have not
 run on a device yet.
@@ -35,6 +35,7 @@ _FLOAT64 = np.dtype(np.float64)
 _NUMBERS = {d: np.array([0, 1], d) for d in (np.dtype(np.float32), _FLOAT64)}  # for alpha and beta
 _WORKSPACE = {True: 32 << 20, False: 8 << 20}  # bytes, by whether the device is of Hopper's generation or later
 _ALIGNED = 16  # bytes from which the library has no use for more
+_MASK_BITS, _WIDTH = 128, 8  # what the rows of a bit mask of ReLU, and of the inputs of GELU, are multiples of
 
 
 @functools.cache
@@ -64,6 +65,33 @@ def _workspace(device: int, stream: int) -> tuple[int, int, Any]:
     return owner.data.ptr, owner.nbytes, owner
 
 
+class Beside(NamedTuple):
+    """What a product does besides, as the library's epilogues say it. The vector has as many elements as `out` columns.
+
+    BIAS adds the vector. BGRADB writes the sums of the rows of `a` there, of two matrices only: a bias's gradient beside
+    its weight's. RELU_BIAS and GELU_BIAS add it and activate; with AUX they also write what the gradient of the
+    activation reads (`auxiliary`). DRELU and DGELU apply that gradient; with BGRAD they also write the sums of the columns
+    of `out`, the gradient of the bias before that activation.
+    """
+
+    epilogue: str
+    vector: Any = None
+    aux: Any = None
+
+
+def auxiliary(epilogue: str, rows: int, columns: int, dtype: Any) -> Any:
+    """Memory for what an activation leaves for its gradient: a mask of bits for RELU, its input for GELU."""
+    if "RELU" in epilogue:
+        return array.empty((rows, _leading(epilogue, columns) // 8), np.dtype(np.uint8))
+    return array.empty((rows, _leading(epilogue, columns)), dtype)
+
+
+def _leading(epilogue: str, columns: int) -> int:
+    """From row to row of that memory, in bits or in elements."""
+    step = _MASK_BITS if "RELU" in epilogue else _WIDTH
+    return -(-columns // step) * step
+
+
 class Kind(NamedTuple):
     """What, besides its shape, tells one product from another."""
 
@@ -71,6 +99,7 @@ class Kind(NamedTuple):
     out_dtype: Any
     precision: str
     epilogue: str  # its name in the library, "" for none
+    leaves_or_reads: bool  # memory of an activation
     places: tuple[int, int, int]  # of a, b and out: addresses modulo _ALIGNED
 
 
@@ -88,13 +117,16 @@ class Described:
         self.zero = numbers.ctypes.data
         self.one = self.zero + numbers.itemsize
         self.handle = _handle(device)
-        self.bias = 0
+        self.addresses = {"BIAS_POINTER": 0, "EPILOGUE_AUX_POINTER": 0}
         self.operation = self._keep("matmul_desc", lt.matmul_desc_create(compute, _TYPES[numbers.dtype]))
         attributes = lt.MatmulDescAttribute
         for name, transposed in (("TRANSA", what.b.transposed), ("TRANSB", what.a.transposed)):
             self._set("matmul_desc", self.operation, attributes[name], np.int32(_TRANSPOSE * transposed))
         if kind.epilogue:
             self._set("matmul_desc", self.operation, attributes.EPILOGUE, np.uint32(lt.Epilogue[kind.epilogue]))
+        if kind.leaves_or_reads:
+            leading = np.int64(_leading(kind.epilogue, what.columns))
+            self._set("matmul_desc", self.operation, attributes.EPILOGUE_AUX_LD, leading)
         batch = what.batch
         self.b = self._layout(kind.dtype, what.columns, what.terms, what.b, batch.size, batch.b)
         self.a = self._layout(kind.dtype, what.terms, what.rows, what.a, batch.size, batch.a)
@@ -124,11 +156,13 @@ class Described:
             self._set("matrix_layout", made, attributes.STRIDED_BATCH_OFFSET, np.int64(apart))
         return made
 
-    def set_bias(self, address: int) -> None:
-        """Where the bias of the next product, or its gradient, lies."""
-        if address != self.bias:
-            self._set("matmul_desc", self.operation, library().MatmulDescAttribute.BIAS_POINTER, np.int64(address))
-            self.bias = address
+    def point(self, **addresses: int) -> None:
+        """Where the vector and the memory beside the next product lie."""
+        for name, address in addresses.items():
+            if address != self.addresses[name]:
+                attribute = library().MatmulDescAttribute[name]
+                self._set("matmul_desc", self.operation, attribute, np.int64(address))
+                self.addresses[name] = address
 
     def _choose(self, places: tuple[int, int, int], device: int) -> Any:
         lt = library()
@@ -176,29 +210,30 @@ def _described(
     return None if made is None or made.algorithm is None else made
 
 
-_one_bias_at_a_time = threading.Lock()
+_one_at_a_time = threading.Lock()
 
 
-def multiply(a: Any, b: Any, out: Any, bias: Any = None, *, accumulate: bool = False, sums_of_a: Any = None) -> bool:
-    """`out = a @ b + bias`, or `out += a @ b`: (..., n, k), (..., k, m) and (m,), into a contiguous (..., n, m).
+def multiply(a: Any, b: Any, out: Any, beside: Beside | None = None, *, accumulate: bool = False) -> bool:
+    """`out = a @ b`, or `out += a @ b`, with what `beside` says: (..., n, k), (..., k, m) into a contiguous (..., n, m).
 
-    `sums_of_a` (n,), of the dtype of `out`, becomes the sums of the rows of `a`, two matrices only: as in the gradients of
-    a weight and a bias. False, with nothing done, if a matrix cannot be read where it lies or the library has no algorithm.
+    False, with nothing done, if a matrix cannot be read where it lies or the library has no algorithm.
     """
     device = module.current_device()
     places = (a.data.ptr, b.data.ptr, out.data.ptr)
     low = (places[0] % _ALIGNED, places[1] % _ALIGNED, places[2] % _ALIGNED)
-    beside = bias if sums_of_a is None else sums_of_a
-    epilogue = "" if beside is None else "BIAS" if sums_of_a is None else "BGRADB"  # the library's B is `a`
-    kind = Kind(a.dtype, out.dtype, get_float32_matmul_precision(), epilogue, low)
+    epilogue, vector, aux = ("", None, None) if beside is None else beside
+    kind = Kind(a.dtype, out.dtype, get_float32_matmul_precision(), epilogue, aux is not None, low)
     made = _described(a.shape, a.strides, b.shape, b.strides, out.shape, kind, device)
     if made is None:
         return False
     if beside is None:
         _run(made, places, accumulate, device)
         return True
-    with _one_bias_at_a_time:  # its address is part of the description
-        made.set_bias(beside.data.ptr)
+    with _one_at_a_time:  # the addresses are part of the description
+        if vector is not None:
+            made.point(BIAS_POINTER=vector.data.ptr)
+        if aux is not None:
+            made.point(EPILOGUE_AUX_POINTER=aux.data.ptr)
         _run(made, places, accumulate, device)
     return True
 

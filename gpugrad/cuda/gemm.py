@@ -62,8 +62,9 @@ def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bo
         return _without_terms(shape, a.dtype, out, bias, accumulate)
     if cublaslt.library() is not None:
         made = empty(shape, a.dtype) if out is None else out
+        beside = None if bias is None else cublaslt.Beside("BIAS", bias)
         for x, y in ((a, b), (contiguous(a), contiguous(b))):
-            if cublaslt.multiply(x, y, made, bias, accumulate=accumulate):
+            if cublaslt.multiply(x, y, made, beside, accumulate=accumulate):
                 return made
             if bias is not None and cublaslt.multiply(x, y, made):
                 add_bias(made, bias, 1)
@@ -108,7 +109,7 @@ def _without_terms(shape: tuple[int, ...], dtype: Any, out: Any, bias: Any, accu
 # ---- the ops ----
 
 
-def _rows(x: Any) -> Any:
+def rows_of(x: Any) -> Any:
     """`x` (..., n) as a matrix of rows."""
     return x if x.ndim == 2 else contiguous(x).reshape((prod(x.shape[:-1]), x.shape[-1]))
 
@@ -124,7 +125,7 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
     fits = x.ndim and x.shape[-1] == weight.shape[-1] and x.dtype is weight.dtype and x.dtype in FLOATS
     if not fits or (bias is not None and bias.dtype is not x.dtype):
         return NotImplemented  # the body says what is wrong
-    out = product(_rows(x), weight.T, bias=None if bias is None else contiguous(bias))
+    out = product(rows_of(x), weight.T, bias=None if bias is None else contiguous(bias))
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 
 
@@ -132,13 +133,13 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
 def _(dy: Any, weight: Any) -> Any:
     if dy.dtype not in FLOATS:
         return NotImplemented
-    out = product(_rows(dy), weight)
+    out = product(rows_of(dy), weight)
     return out if dy.ndim == 2 else out.reshape((*dy.shape[:-1], weight.shape[1]))
 
 
 @linear_grad_weight.kernel
 def _(dy: Any, x: Any) -> Any:
-    return product(_rows(dy).T, _rows(x)) if dy.dtype in FLOATS else NotImplemented
+    return product(rows_of(dy).T, rows_of(x)) if dy.dtype in FLOATS else NotImplemented
 
 
 @linear.op.rules_kernel
@@ -147,13 +148,16 @@ def _(parents: Any, saved: Any, dy: Any) -> Any:
     weight, x = saved
     if parents[1] is None or parents[2] is None or cublaslt.library() is None or dy.dtype not in FLOATS or not dy.size:
         return NotImplemented
-    rows = _rows(dy)
-    dw, db = empty((rows.shape[1], x.shape[-1]), dy.dtype), empty((rows.shape[1],), dy.dtype)
-    if not cublaslt.multiply(rows.T, _rows(x), dw, sums_of_a=db):
-        return NotImplemented
-    return None if parents[0] is None else linear_grad_input(dy, weight), dw, db
+    both = grads_of_weight_and_bias(rows_of(dy), rows_of(x))
+    return NotImplemented if both is None else (None if parents[0] is None else linear_grad_input(dy, weight), *both)
+
+
+def grads_of_weight_and_bias(dy: Any, x: Any) -> tuple[Any, Any] | None:
+    """Those of a linear layer (n, in) to (n, out), by one product; None if the library has no way to do it."""
+    dw, db = empty((dy.shape[1], x.shape[1]), dy.dtype), empty((dy.shape[1],), dy.dtype)
+    return (dw, db) if cublaslt.multiply(dy.T, x, dw, cublaslt.Beside("BGRADB", db)) else None
 
 
 @linear_grad_bias.kernel
 def _(dy: Any) -> Any:
-    return sum_over(_rows(dy), dim=(0,), keepdim=False)
+    return sum_over(rows_of(dy), dim=(0,), keepdim=False)

@@ -12,6 +12,7 @@ from . import lookup as lookup
 from . import loss as loss
 from . import normalization as normalization
 from . import optimizer as optimizer
+from . import perceptron as perceptron
 from . import pool as pool
 from . import random as random
 from . import recurrent as recurrent

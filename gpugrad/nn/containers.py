@@ -9,6 +9,8 @@ from itertools import groupby, islice
 from typing import Any
 
 from ..core import Tensor
+from ..modes import state
+from . import perceptron
 from .module import Module, type_name
 from .parameter import Parameter
 
@@ -87,7 +89,14 @@ class _Indexed(Module):
 
 
 class Sequential(_Indexed):
-    """Modules applied one after the other: `Sequential(a, b)` or `Sequential(OrderedDict(first=a, second=b))`."""
+    """Modules applied one after the other: `Sequential(a, b)` or `Sequential(OrderedDict(first=a, second=b))`.
+
+    When gradients are recorded, linear layers with an activation between them are computed as one op, unless a hook is
+    to see what goes from one to the next.
+    """
+
+    _planned: list[Any] = []  # noqa: RUF012  (the modules for which the plan was made; never changed in place)
+    _plan: list[Any] = []  # noqa: RUF012
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
@@ -108,10 +117,18 @@ class Sequential(_Indexed):
     __rmul__ = __mul__
 
     def forward(self, input: Any) -> Any:
+        modules: list[Any] = list(self._modules.values())
+        if state.grad is True and perceptron.together:  # recorded, and not to be shown one by one
+            if self._planned != modules:
+                self.__dict__.update(_planned=modules, _plan=perceptron.runs(modules))
+            modules = self._plan
         output = input
-        for module in self._modules.values():
-            output = module(output)  # type: ignore[misc]  # no child of a Sequential is None
+        for module in modules:
+            output = module(output)
         return output
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("_planned", "_plan")}
 
 
 class ModuleList(_Indexed):

@@ -10,7 +10,6 @@ where `s` is the label smoothing. The mean divides by the sum of `m * w[t]`.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..dtypes import FLOATS, as_dtype
 from ..op import op
 from .cast import cast
 from .elementwise import not_implemented, zero
-from .matrix_numpy import row_maxima, row_sums
+from .matrix_numpy import multiples, row_maxima, row_sums
 from .reduce import narrow, sum_over, wide
 from .softmax import log_softmax, softmax_grad
 
@@ -60,7 +59,7 @@ class _Targets:
 def _places(target: Any, shape: tuple[int, ...]) -> Any:
     """Where in an array of `shape` (N, C, *d), flattened, the score of each target of (N, *d) lies."""
     if len(shape) == 2:
-        return target + _multiples(shape[0], shape[1], target)
+        return target + (multiples(*shape) if type(target) is np.ndarray else _multiples(*shape, target))
     inner = prod(shape[2:])
     starts = _multiples(shape[0], shape[1] * inner, target)[:, None] + np.arange(inner, like=target)
     return target * inner + starts.reshape(target.shape)
@@ -68,19 +67,15 @@ def _places(target: Any, shape: tuple[int, ...]) -> Any:
 
 def _multiples(count: int, step: int, like: Any) -> Any:
     """0, step, 2 step, ...: so many, beside `like`."""
-    return _multiples_numpy(count, step) if type(like) is np.ndarray else np.arange(count, like=like) * step
-
-
-@lru_cache(maxsize=64)
-def _multiples_numpy(count: int, step: int) -> Any:
-    return np.arange(count) * step
+    return multiples(count, step) if type(like) is np.ndarray else np.arange(count, like=like) * step
 
 
 def _kept(target: Any, classes: int, ignore_index: int) -> Any:
     """True where the target is not ignored; None if none is. IndexError for a target that is no class."""
-    may_be_all = target.size and not 0 <= ignore_index < classes
-    if may_be_all and not np.count_nonzero(target.view(_UNSIGNED) >= classes):
-        return None  # found in one comparison: negative numbers are large ones without their sign
+    if target.size and not 0 <= ignore_index < classes:  # negative numbers are large ones without their sign
+        unsigned = target.view(_UNSIGNED)
+        if unsigned.item(unsigned.argmax()) < classes:
+            return None
     valid = (target >= 0) & (target < classes)
     keep = target != ignore_index
     bad = keep & ~valid
@@ -104,10 +99,10 @@ def _class_shaped(weight: Any, ndim: int) -> Any:
     return weight.reshape((-1,) + (1,) * (ndim - 2))
 
 
-# ---- cross-entropy: one op that also returns the probabilities, from which its gradient is made ----
+# ---- cross-entropy: one op that keeps the probabilities, from which its gradient is made ----
 
 
-@op(name="cross_entropy", names=("input", "target", "weight"), outputs=2)
+@op(name="cross_entropy", names=("input", "target", "weight"), hidden=True)
 def _cross_entropy(
     x: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
@@ -168,16 +163,16 @@ def _across_classes(x: Any) -> Any:
 
 
 def _cross_entropy_rule(
-    g: Any, out: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
+    g: Any, hidden: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
     loss, p = g
     grad = None
     if loss is not None:
         params = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
-        grad = _cross_entropy_grad(loss, out[1], target, weight, **params)
+        grad = _cross_entropy_grad(loss, hidden, target, weight, **params)
     if p is None:
         return grad
-    through_p = softmax_grad(p, out[1], dim=(1,))
+    through_p = softmax_grad(p, hidden, dim=(1,))
     return through_p if grad is None else grad + through_p
 
 
@@ -319,7 +314,7 @@ def cross_entropy(
         return _from_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
     if ndim == 1:
         input, target = input.reshape((1, -1)), target.reshape((1,))
-    loss, _ = _cross_entropy(
+    loss = _cross_entropy(
         input,
         _check(input, target, weight),
         None if weight is None else weight.detach(),

@@ -15,10 +15,10 @@ from ..op import op
 from .update_blocks import Workspace
 
 
-def _lists(arrays: tuple[Any, ...], count: int) -> list[list[Any]]:
+def _lists(arrays: tuple[Any, ...], count: int) -> list[tuple[Any, ...]]:
     """The `count` lists of equal length that `arrays` is made of."""
     length = len(arrays) // count
-    return [list(arrays[i : i + length]) for i in range(0, len(arrays), length)]
+    return [arrays[i : i + length] for i in range(0, len(arrays), length)]
 
 
 def _gradient(param: Any, grad: Any, weight_decay: float, maximize: bool, out: Any) -> Any:

@@ -52,15 +52,16 @@ class Workspace:
     """What the updates of one list of parameters keep between steps: which arrays go together, and scratch memory."""
 
     def __init__(self) -> None:
-        self._kept: list[Any] = []
+        self._kept: Sequence[Any] = ()
         self._relative: list[float] | None = None
         self._units: list[_Together | _Alone] = []
-        self._steps: list[Any] = []
+        self._steps: Sequence[Any] = ()
         self._all_steps: Any = None
         self._scratch: dict[Any, list[Any]] = {}
+        self._rates = _Rates(math.nan)
         self.on_device: Any = None  # what the kernels of a device keep: theirs alone
 
-    def advance(self, steps: list[Any]) -> list[float]:
+    def advance(self, steps: Sequence[Any]) -> list[float]:
         """Add 1 to every step count (0-d arrays); returns them as numbers."""
         if len(steps) != len(self._steps) or not all(map(is_, steps, self._steps)):
             self._steps, self._all_steps = steps, _side_by_side(steps)
@@ -74,9 +75,9 @@ class Workspace:
     def update(
         self,
         formula: Callable[..., None],
-        params: list[Any],
-        grads: list[Any],
-        states: Sequence[list[Any]],
+        params: Sequence[Any],
+        grads: Sequence[Any],
+        states: Sequence[Sequence[Any]],
         steps: list[float] | None = None,
     ) -> None:
         """Call `formula(step, param, grad, *states, *scratch)` for all elements; it writes param and states in place.
@@ -97,7 +98,7 @@ class Workspace:
         finally:
             restore(token)
 
-    def descend(self, params: list[Any], grads: list[Any], lr: float) -> None:
+    def descend(self, params: Sequence[Any], grads: Sequence[Any], lr: float) -> None:
         """`param -= lr * grad` for each: so little that gathering small arrays would take longer than it saves.
 
         RuntimeError, with nothing written, if an array is read-only.
@@ -105,24 +106,28 @@ class Workspace:
         if self._relative is not _DESCENT or not self._keeps(params):
             self._units = self._plan(params, (), [[i] for i in range(len(params))])
             self._kept, self._relative = params, _DESCENT
-        rates = {dtype: np.array(lr, dtype) for dtype in {g.dtype for g in grads}}  # quicker than a Python number
+        if lr != self._rates.lr:
+            self._rates = _Rates(lr)
+        rates = self._rates
         token = quiet(SILENT)
         try:
             for unit, param, grad in zip(self._units, params, grads):
-                if unit.scratches is None:
-                    unit.run(lambda step, p, g, r, s, t: np.subtract(p, np.multiply(g, lr, s), p), 0.0, grads, self)
-                else:
+                if unit.scratches is not None:
                     scratch = unit.scratches[0]
                     np.multiply(grad, rates[grad.dtype], scratch)
                     np.subtract(param, scratch, param)
+                elif unit.blocks and grad.flags.c_contiguous:
+                    unit.descend(grad.reshape(-1), rates[grad.dtype])
+                else:
+                    unit.run(lambda step, p, g, r, s, t: np.subtract(p, np.multiply(g, lr, s), p), 0.0, grads, self)
         finally:
             restore(token)
 
-    def _keeps(self, arrays: list[Any]) -> bool:
+    def _keeps(self, arrays: Sequence[Any]) -> bool:
         """Whether the units were planned for these very arrays."""
         return len(arrays) == len(self._kept) and all(map(is_, arrays, self._kept))
 
-    def _plan(self, params: list[Any], states: Sequence[list[Any]], groups: list[list[int]]) -> list[Any]:
+    def _plan(self, params: Sequence[Any], states: Sequence[Sequence[Any]], groups: list[list[int]]) -> list[Any]:
         if not all(array.flags.writeable for array in chain(params, *states) if isinstance(array, np.ndarray)):
             raise RuntimeError(
                 "an optimizer cannot update a read-only array, such as an expanded one; clone() it first"
@@ -148,6 +153,17 @@ class Workspace:
         return found[:count]
 
 
+class _Rates(dict[Any, np.ndarray]):
+    """A learning rate as a 0-d array of each dtype asked for: NumPy multiplies by it sooner than by a Python number."""
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def __missing__(self, dtype: Any) -> np.ndarray:
+        self[dtype] = made = np.array(self.lr, dtype)
+        return made
+
+
 class _Together:
     """Small arrays of one dtype and one step count, updated as one flat array."""
 
@@ -167,7 +183,7 @@ class _Together:
         shapes = [array.shape for array in columns[0]]
         self.scattered = [pair for column, flat in self.gathered for pair in zip(column, _split(flat, shapes))]
 
-    def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
+    def run(self, formula: Callable[..., None], step: float, grads: Sequence[Any], workspace: Workspace) -> None:
         if len(grads) != len(self.members):
             grads = [grads[i] for i in self.members]
         np.concatenate(grads, axis=None, out=self.grad, casting="unsafe")
@@ -187,10 +203,27 @@ class _Alone:
         self.written = [column[0] for column in columns]
         param = self.written[0]
         self.scratches: list[Any] | None = None
-        if param.size <= BLOCK and param.dtype not in LOW_PRECISION:  # one block as it is
-            self.scratches = [s[: param.size].reshape(param.shape) for s in workspace.scratch(BLOCK, param)]
+        self.blocks: list[tuple[Any, Any]] = []  # of a larger parameter's memory, each with a scratch array
+        if param.dtype in LOW_PRECISION:
+            return
+        scratches = workspace.scratch(BLOCK, param)
+        if param.size <= BLOCK:  # one block as it is
+            self.scratches = [s[: param.size].reshape(param.shape) for s in scratches]
+        elif param.flags.c_contiguous:
+            flat = param.reshape(-1)
+            parts = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
+            self.blocks = [(part, scratches[0][: part.size]) for part in parts]
 
-    def run(self, formula: Callable[..., None], step: float, grads: list[Any], workspace: Workspace) -> None:
+    def descend(self, grad: Any, rate: Any) -> None:
+        """`param -= rate * grad`, block by block, of a flat `grad`."""
+        start = 0
+        for part, scratch in self.blocks:
+            end = start + part.size
+            np.multiply(grad[start:end], rate, scratch)
+            np.subtract(part, scratch, part)
+            start = end
+
+    def run(self, formula: Callable[..., None], step: float, grads: Sequence[Any], workspace: Workspace) -> None:
         param, *states = self.written
         if self.scratches is not None:
             formula(step, param, grads[self.members[0]], *states, *self.scratches)
@@ -248,7 +281,7 @@ def _split(flat: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     return views
 
 
-def _side_by_side(arrays: list[Any]) -> Any:
+def _side_by_side(arrays: Sequence[Any]) -> Any:
     """The one flat array whose consecutive parts `arrays` are, or None."""
     base = arrays[0].base
     if not isinstance(base, np.ndarray) or base.ndim != 1 or base.dtype != arrays[0].dtype:

@@ -196,8 +196,9 @@ class Optimizer:
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
             arrays = [p._array for p in params]
-            if arrays and on_one_device(arrays):
-                yield group, params
+            if on_one_device(arrays):
+                if params:
+                    yield group, params
             else:  # parameters on two devices are updated apart
                 for device in dict.fromkeys(map(array_device, arrays)):
                     yield group, [p for p, x in zip(params, arrays) if array_device(x) == device]

@@ -49,7 +49,7 @@ class SGD(Optimizer):
         super().__init__(params, defaults)
 
     def step(self, closure: Closure | None = None) -> Any:
-        loss = self._loss(closure)
+        loss = None if closure is None else self._loss(closure)
         for group, params in self._groups():
             momentum, dampening = number(group["momentum"]), number(group["dampening"])
             if not (momentum and dampening):

@@ -15,6 +15,7 @@ from typing import Any
 from .. import engine, function
 from ..core import Tensor, backward_name
 from ..device import ARRAY_TYPES, ArrayType
+from ..nn import perceptron
 from ..nn.module import Module
 from ..op import Impls, Op
 from ..optim.optimizer import Optimizer
@@ -30,11 +31,13 @@ def open_doors(recorder: Recorder) -> ExitStack:
         _put(doors, Op, "pull", _TimedPull(recorder, on_device))
         _put(doors, function._FunctionOp, "pull", _timed_function_pull(recorder, on_device))
         _put(doors, function.Function, "apply", _timed_apply(recorder))
-        _put(doors, engine, "_store", _timed_store(recorder, on_device))
+        _put(doors, engine, "_store_all", _timed_store(recorder, on_device))
         for optimizer in _with_subclasses(Optimizer):
             for name in ("step", "zero_grad"):
                 if name in optimizer.__dict__:
                     _put(doors, optimizer, name, _timed_method(recorder, optimizer.__dict__[name]))
+        if recorder.options.with_modules or on_device is None:
+            _put(doors, perceptron, "together", False)
         if recorder.options.with_modules:
             _put(doors, Module, "__call__", _timed_module(recorder))
         for kind in {*ARRAY_TYPES.values()}:
@@ -211,11 +214,12 @@ def _timed_apply(recorder: Recorder) -> Any:
 
 
 def _timed_store(recorder: Recorder, on_device: type | None) -> Callable[..., None]:
-    store = engine._store
+    store_all = engine._store_all
 
-    def call(leaf: Tensor, found: Any, create_graph: bool, key: Any = None) -> None:
-        with _Call(recorder, "AccumulateGrad", Kind.BACKWARD, (leaf,), _is_on(on_device, leaf)):
-            store(leaf, found, create_graph, key)
+    def call(found: dict[Any, Any], create_graph: bool) -> None:
+        for leaf in tuple(found):
+            with _Call(recorder, "AccumulateGrad", Kind.BACKWARD, (leaf,), _is_on(on_device, leaf)):
+                store_all({leaf: found.pop(leaf)}, create_graph)
 
     return call
 

@@ -10,6 +10,7 @@ from typing import Any
 _COUNTS: dict[str, Callable[[Any, Any], int]] = {
     "mm": lambda inputs, out: 2 * out.size * inputs[0].shape[-1],
     "linear": lambda inputs, out: 2 * out.size * inputs[0].shape[-1],
+    "perceptron": lambda inputs, out: 2 * _rows(inputs[0]) * sum(a.size for a in inputs[1:] if a.ndim == 2),
     "linear_grad_input": lambda inputs, out: 2 * out.size * inputs[0].shape[-1],
     "linear_grad_weight": lambda inputs, out: 2 * inputs[0].size * inputs[1].shape[-1],
     "convolution": lambda inputs, out: 2 * out.size * prod(inputs[1].shape[1:]),
@@ -19,7 +20,12 @@ _COUNTS: dict[str, Callable[[Any, Any], int]] = {
 }
 
 
+def _rows(x: Any) -> int:
+    return int(prod(x.shape[:-1]))
+
+
 def flops_of(name: str, inputs: Any, out: Any) -> int:
     """0 for an op that is not counted."""
     count = _COUNTS.get(name)
+    out = out[0] if name == "perceptron" else out  # and what it hides
     return int(count(inputs, out)) if count is not None and hasattr(out, "size") else 0

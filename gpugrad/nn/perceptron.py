@@ -1,0 +1,79 @@
+"""Which layers of a `Sequential` become one `perceptron` op: runs of `Linear` with one activation between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..ops.perceptron import perceptron
+from .activations import GELU, ReLU, Sigmoid, SiLU, Tanh
+from .layers import Linear
+from .module import Module
+
+_LONGEST = 4  # layers of one op: what its node saved is freed when all its gradients are made
+_NAMES: dict[type, str] = {ReLU: "relu", Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu"}
+
+
+together = True  # a profile of the CPU alone turns this off: it shows the layers one by one, as PyTorch's does
+
+
+class Run:
+    """Modules of a `Sequential` that follow one another and become one op."""
+
+    def __init__(self, first: Linear) -> None:
+        self.members: list[Module] = [first]
+        self.linear: list[Any] = [first._parameters]
+        self.activation = ""  # none yet
+        self.last = False
+
+    def takes(self, module: Module) -> bool:
+        """Add `module` if it continues the run."""
+        kind = type(module)
+        if kind is Linear and self.last and len(self.linear) < _LONGEST:
+            self.linear.append(module._parameters)
+        elif kind in _NAMES and not self.last and self.activation in ("", _name(module)):
+            self.activation = _name(module)
+        else:
+            return False
+        self.last = kind is not Linear
+        self.members.append(module)
+        return True
+
+    def __call__(self, x: Any) -> Any:
+        given, biased = self._inputs(x)
+        if biased:
+            return perceptron(*given, biased=biased, activation=self.activation, last=self.last)
+        for module in self.members:
+            x = module(x)
+        return x
+
+    def _inputs(self, x: Any) -> tuple[list[Any], tuple[bool, ...]]:
+        """What the op takes. Nothing if somebody sees what goes on between the modules, or parameters are not in place."""
+        for module in self.members:
+            state = module.__dict__
+            if state["_hooked"] or "forward" in state:
+                return [], ()
+        given, biased = [x], []
+        for parameters in self.linear:
+            weight, bias = parameters.get("weight"), parameters.get("bias")
+            if weight is None or (bias is None and "bias" not in parameters):
+                return [], ()  # computed from others, as weight_norm does
+            given.append(weight)
+            biased.append(bias is not None)
+            if bias is not None:
+                given.append(bias)
+        return given, tuple(biased)
+
+
+def _name(module: Any) -> str:
+    return "gelu_tanh" if type(module) is GELU and module.approximate == "tanh" else _NAMES[type(module)]
+
+
+def runs(modules: Sequence[Module]) -> list[Any]:
+    """`modules` with those together that become one op."""
+    found: list[Any] = []
+    for module in modules:
+        if found and type(found[-1]) is Run and found[-1].takes(module):
+            continue
+        found.append(Run(module) if type(module) is Linear else module)
+    return [f.members[0] if type(f) is Run and len(f.members) == 1 else f for f in found]
