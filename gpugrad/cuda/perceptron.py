@@ -70,7 +70,7 @@ def _layer(x: Any, weight: Any, bias: Any, name: str, marks: bool) -> tuple[Any,
     """`x @ weight.T + bias`, activated if there is a name, and what the activation leaves; None if there is no way."""
     out = empty((x.shape[0], weight.shape[0]), x.dtype)
     epilogue = "_".join([part for part in (name, "AUX" * marks, "BIAS" * (bias is not None)) if part])
-    aux = cublaslt.auxiliary(name, *out.shape, x.dtype) if marks else None
+    aux = cublaslt.auxiliary(name, out.shape[0], out.shape[1], x.dtype) if marks else None
     beside = cublaslt.Beside(epilogue, bias, aux) if epilogue else None
     return (out, aux) if out.size and cublaslt.multiply(x, weight.T, out, beside) else None
 
