@@ -11,8 +11,8 @@ A body takes its inputs positionally and its parameters keyword-only. A rule tak
 then any of: the name of an input, `out`, `<input>_shape`, and after `*` any of the parameters. What it names is what is
 saved. One positional rule (`defvjp(rule)`) gives the gradients of all inputs as a tuple; it may also ask for `needs`,
 a tuple of bools. With several outputs, `g` is a tuple with None where no gradient came, and `out` is a tuple.
-A body declared `hidden` returns its output and what else its rules need of the computation, which they name `hidden`;
-`g` is then the pair of their cotangents, of which the second comes in gradients of gradients alone.
+A body declared `hidden` returns its output and a list of what else its rules need, which they name `hidden`; `g` is then
+the cotangents of the output and of the first in that list, which has one in gradients of gradients alone.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ class Op:
     ) -> None:
         """`names`: argument names users see, if not the body's. `promotes`: inputs brought to a common dtype (True:
         all). `to_float`: integers among them become the default dtype. `outputs`: how many. `hidden`: the body returns
-        the output and what only its rules see: an array, or a list of
-        arrays, of which the last may be the output itself. `view`: the result shares
-        the first input's memory. `formula`: elementwise, so that it can be traced and printed; `cuda` is how it prints
-        if it is a leaf of formulas ("exp({0})"; {C} is the type it computes in, {storage} that of the arrays), else its body is traced. `out`: takes PyTorch's `out=` (formulas always
-        do). `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
+        the output and a list that only its rules see: the first in it may have a gradient, the last may be the output.
+        `view`: the result shares the first input's memory. `formula`: elementwise, so that it can be traced and
+        printed; `cuda` is how it prints if it is a leaf of formulas ("exp({0})"; {C} is the type it computes in,
+        {storage} that of the arrays), else its body is traced. `out`: takes PyTorch's `out=` (formulas always do).
+        `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
         `moves`: the result may be of another array type, on another device. `joins`: a device may apply the rules of
-        several inputs together (`rules_kernel`).
-        `check`: sees inputs before they are promoted, or after the body failed, and raises if they are refused.
+        several inputs together (`rules_kernel`). `check`: sees inputs before they are promoted, or after the body
+        failed, and raises if they are refused.
         """
         self.body = body
         self.name = name or body.__name__
@@ -302,8 +302,8 @@ def _node(
 
 
 def shows(hidden: Any, out: Any) -> bool:
-    """Whether what an op hides is its output too, which users may write: the last of a list."""
-    return isinstance(hidden, list) and bool(hidden) and hidden[-1] is out
+    """Whether the last of what an op hides is its output, which users may write."""
+    return bool(hidden) and hidden[-1] is out
 
 
 def _saved_value(
@@ -328,7 +328,7 @@ def pick(node: Node, index: int) -> Node:
 
 
 def pick_hidden(node: Node, hidden: Any) -> Node:
-    """The node of what `node` hides, for second derivatives."""
+    """The node of the first array that `node` hides, for second derivatives."""
     return Node(PICK, (node,), (), (), (1,), hidden.shape, hidden.dtype)
 
 

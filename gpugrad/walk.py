@@ -219,8 +219,8 @@ def _as_tensors(node: Node) -> tuple[Any, ...]:
             made.append(tuple(tensor(v, pick(node, k), c) for k, (v, c) in enumerate(zip(value, cell, strict=True))))
         elif source == "out":
             made.append(tensor(value, node, cell))
-        elif source == "hidden" and type(value) in ARRAY_TYPES:
-            made.append(tensor(value, pick_hidden(node, value), cell))
+        elif source == "hidden" and value and type(value[0]) in ARRAY_TYPES:
+            made.append([tensor(value[0], pick_hidden(node, value[0]), None), *value[1:]])
         else:
             made.append(value)
     return tuple(made)

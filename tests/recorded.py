@@ -66,16 +66,25 @@ def unwrap(x: Any) -> Any:
     return tuple(map(unwrap, x)) if type(x) is tuple else x
 
 
+def listed(op: Any, made: Any) -> Any:
+    """All arrays that a body returned, what it hides among them."""
+    if op.hidden:
+        return (made[0], *made[1])
+    return made if isinstance(made, tuple) else (made,)
+
+
 def implement(op: Any) -> Any:
     """Run the op's body on what is inside, and write it down."""
 
     def run(*args: Any, **params: Any) -> Any:
         out = op.body(*map(unwrap, args), **params)
-        outs = [o if o is None else Recorded(np.asarray(o)) for o in (out if isinstance(out, tuple) else (out,))]
+        outs = [o if o is None else Recorded(np.asarray(o)) for o in listed(op, out)]
         bits = [None if o is None else o._value.tobytes() for o in outs]
         Recorded.log.append((op, list(args), params, outs, bits))
         if out is None:
             return None
+        if op.hidden:
+            return outs[0], outs[1:]
         return tuple(outs) if isinstance(out, tuple) else outs[0]
 
     return run
@@ -110,7 +119,7 @@ def replay(log: list[Any], start: dict[int, np.ndarray]) -> None:
 
     for op, args, params, outs, bits in log:
         made = op.body(*map(again, args), **params)
-        for recorded, expected, out in zip(outs, bits, made if isinstance(made, tuple) else (made,)):
+        for recorded, expected, out in zip(outs, bits, listed(op, made)):
             if recorded is None:
                 continue
             values[id(recorded)] = np.asarray(out)

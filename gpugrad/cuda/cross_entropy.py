@@ -107,7 +107,7 @@ def _cross_entropy_kernel(
         name = f"cross_entropy_forward<{_types(x, weight)}, {'true' if smooth else 'false'}, {shape[0]}, {shape[1]}>"
     losses = _Losses(x, target, grid[0], reduction)
     kernel(_FILE, name)(grid, block, (x, target, weight, p, losses.losses, losses.parts, *sizes, *last))
-    return losses.reduced(), p
+    return losses.reduced(), [p]
 
 
 @_nll_loss.kernel

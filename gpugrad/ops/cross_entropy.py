@@ -37,9 +37,10 @@ class _Targets:
         if keep is not None:
             target = np.where(keep, target, 0)
         self.places = _places(target, scores.shape)
-        self.counts = counts = None if weight is None else weight[target]
+        counts = None if weight is None else weight[target]
         if keep is not None:
-            self.counts = counts = keep.astype(scores.dtype) if weight is None else counts * keep
+            counts = keep.astype(scores.dtype) if weight is None else counts * keep
+        self.counts = counts
         self.divisor = None
         if reduction == "mean":
             self.divisor = target.size if counts is None else np.add.reduce(counts, axis=None)
@@ -87,12 +88,8 @@ def _kept(target: Any, classes: int, ignore_index: int) -> Any:
 _UNSIGNED = np.dtype(np.uint64)
 
 
-def _class_sums(x: Any) -> Any:
-    return row_sums(x) if x.ndim == 2 else np.add.reduce(x, axis=1, keepdims=True)
-
-
 def _class_maxima(x: Any) -> Any:
-    return row_maxima(x) if x.ndim == 2 else np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
+    return np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
 
 
 def _class_shaped(weight: Any, ndim: int) -> Any:
@@ -106,13 +103,13 @@ def _class_shaped(weight: Any, ndim: int) -> Any:
 def _cross_entropy(
     x: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
-    """The reduced loss and the softmax of `x`."""
+    """The reduced loss. Hidden is the softmax of `x`."""
     scores = wide(x)
     weight = None if weight is None else wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
-    shifted = scores - _class_maxima(scores)
+    shifted = scores - (row_maxima(scores) if x.ndim == 2 else _class_maxima(scores))
     p = np.exp(shifted)
-    total = _class_sums(p)
+    total = row_sums(p) if p.ndim == 2 else np.add.reduce(p, axis=1, keepdims=True)
     np.divide(p, total, p)
     log_total = np.log(total)
     losses = log_total.reshape(target.shape) - shifted.take(at.places)
@@ -123,7 +120,7 @@ def _cross_entropy(
         losses += _smooth_losses(log_total - shifted, weight, at.keep) * (label_smoothing / x.shape[1])
     if at.keep is not None:
         losses = np.where(at.keep, losses, 0)
-    return narrow(at.reduce(losses, reduction), x.dtype), narrow(p, x.dtype)
+    return narrow(at.reduce(losses, reduction), x.dtype), [narrow(p, x.dtype)]
 
 
 def _smooth_losses(losses: Any, weight: Any, keep: Any) -> Any:
@@ -165,14 +162,15 @@ def _across_classes(x: Any) -> Any:
 def _cross_entropy_rule(
     g: Any, hidden: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
-    loss, p = g
+    loss, of_p = g
+    (p,) = hidden
     grad = None
     if loss is not None:
         params = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
-        grad = _cross_entropy_grad(loss, hidden, target, weight, **params)
-    if p is None:
+        grad = _cross_entropy_grad(loss, p, target, weight, **params)
+    if of_p is None:
         return grad
-    through_p = softmax_grad(p, hidden, dim=(1,))
+    through_p = softmax_grad(of_p, p, dim=(1,))
     return through_p if grad is None else grad + through_p
 
 
