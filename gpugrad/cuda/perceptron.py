@@ -36,21 +36,17 @@ class Hidden(list[Any]):
 
 @perceptron.kernel
 def _(*arrays: Any, biased: tuple[bool, ...], activation: str, last: bool) -> Any:
-    x, dtype = arrays[0], arrays[0].dtype
+    x = arrays[0]
     name = _EPILOGUES.get(activation)
-    if name is None or cublaslt.library() is None or dtype not in FLOATS or not x.ndim or not x.size:
+    if name is None or cublaslt.library() is None or x.dtype not in FLOATS or not x.ndim or not x.size:
         return NotImplemented
     inputs: list[Any] = []
     marks: list[Any] = []
     rows, end = rows_of(x), len(biased) if last else len(biased) - 1
     for i, (at, at_bias) in enumerate(places(biased)):
         weight, bias = arrays[at], None if at_bias is None else contiguous(arrays[at_bias])
-        if (
-            weight.shape[1] != rows.shape[1]
-            or weight.dtype is not dtype
-            or (bias is not None and bias.dtype is not dtype)
-        ):
-            return NotImplemented  # the body says what is wrong
+        if not _fits(rows, weight, bias):
+            return NotImplemented  # the body broadcasts, or says what is wrong
         marks_bits = i < end and not (name == "RELU" and i == len(biased) - 1)  # who comes last reads its own output
         made = _layer(rows, weight, bias, name if i < end else "", marks_bits)
         if made is None:
@@ -64,6 +60,12 @@ def _(*arrays: Any, biased: tuple[bool, ...], activation: str, last: bool) -> An
     if last and name == "RELU":
         marks[-1] = out
     return out, Hidden(inputs, marks, (biased, activation, last))
+
+
+def _fits(x: Any, weight: Any, bias: Any) -> bool:
+    if weight.ndim != 2 or weight.shape[1] != x.shape[1] or weight.dtype is not x.dtype:
+        return False
+    return bias is None or (bias.dtype is x.dtype and bias.shape == weight.shape[:1])
 
 
 def _layer(x: Any, weight: Any, bias: Any, name: str, marks: bool) -> tuple[Any, Any] | None:

@@ -33,7 +33,7 @@ def forward(arrays: Any, layers: Places, activate: Callable[[Any], Any] | None, 
         x = x.dot(weight.T)
         if at_bias is not None:
             bias = arrays[at_bias]
-            if bias.dtype is not dtype:
+            if bias.dtype is not dtype or bias.shape != weight.shape[:1]:
                 return None
             np.add(x, bias, x)
         if i < end:
