@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,6 +62,26 @@ def test_a_bad_call_is_refused_as_pytorch_refuses_it(bad: Bad, torch: ModuleType
             bad.call(library, *given)
         raised.append(error.type)
     assert raised[0] is raised[1]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("bad", CASES)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_bad_call_is_refused_on_the_device(bad: Bad, device: str) -> None:
+    """In the words of the CPU, and before anything is launched; an index that lies in memory when it is next waited for."""
+    in_memory = bad in INDICES.values()
+    given = [x.to(device) for x in tensors(gpugrad, bad.given)]
+    before = state_of(gpugrad, given)
+    with pytest.raises(Exception) as error, gpugrad.device(device):
+        bad.call(gpugrad, *given)
+        gpugrad.cuda.synchronize()
+    if in_memory and "found by its CUDA kernel" in str(error.value):
+        assert error.type is IndexError
+        return
+    with pytest.raises(error.type, match=f"(?s){bad.said}"):
+        bad.call(gpugrad, *tensors(gpugrad, bad.given))
+    assert re.search(f"(?s){bad.said}", str(error.value))
+    assert state_of(gpugrad, given) == before
 
 
 @pytest.mark.parametrize("name", ["sin_", "add_", "mul_", "copy_", "masked_fill_", "clamp_"])

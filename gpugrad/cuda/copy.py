@@ -37,9 +37,7 @@ def kernel(name: str) -> Kernel:
 
 
 def write(target: Any, source: Any) -> bool:
-    """`target[...] = source`, broadcast and converted. False if that takes more than MAX_DIMS dimensions."""
-    if not target.size:
-        return True
+    """`target[...] = source`, broadcast and converted. False if it does not broadcast, or in more than MAX_DIMS dimensions."""
     if _overlap(target, source):
         source = copied(source)
     launch = _copy_plan(
@@ -72,9 +70,13 @@ def _extent(x: Any) -> tuple[int, int]:
 def _copy_plan(
     shape: Any, out_strides: Any, out_dtype: Any, in_shape: Any, in_strides: Any, in_dtype: Any, aligned: int
 ) -> Any:
-    """What launches a copy between such arrays; None if it needs too many dimensions."""
+    """What launches a copy between such arrays; None if it needs too many dimensions, or one does not broadcast to the other."""
     to = [s // out_dtype.itemsize for s in out_strides]
     lead = len(shape) - len(in_shape)
+    if lead < 0 or any(n not in (1, wanted) for n, wanted in zip(in_shape, shape[lead:])):
+        return None
+    if 0 in shape:
+        return lambda target, source: None
     source = [0] * lead + [0 if n == 1 else s // in_dtype.itemsize for n, s in zip(in_shape, in_strides)]
     order = sorted(range(len(shape)), key=lambda d: -abs(to[d]))  # as `target` lies in memory
     sizes, (to, source) = merged([shape[d] for d in order], [[row[d] for d in order] for row in (to, source)])

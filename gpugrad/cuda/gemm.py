@@ -122,9 +122,15 @@ def _(x: Any, y: Any) -> Any:
 
 @linear.kernel
 def _(x: Any, weight: Any, bias: Any = None) -> Any:
-    fits = x.ndim and x.shape[-1] == weight.shape[-1] and x.dtype is weight.dtype and x.dtype in FLOATS
-    if not fits or (bias is not None and bias.dtype is not x.dtype):
-        return NotImplemented  # the body says what is wrong
+    fits = (
+        x.ndim
+        and weight.ndim == 2
+        and x.shape[-1] == weight.shape[-1]
+        and x.dtype is weight.dtype
+        and x.dtype in FLOATS
+    )
+    if not fits or (bias is not None and (bias.dtype is not x.dtype or bias.shape != weight.shape[:1])):
+        return NotImplemented  # the body broadcasts, or says what is wrong
     out = product(rows_of(x), weight.T, bias=None if bias is None else contiguous(bias))
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 
