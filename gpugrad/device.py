@@ -162,6 +162,14 @@ def on_one_device(arrays: Sequence[Any]) -> bool:
     return len(kinds) <= 1
 
 
+def apart(a: Any, b: Any) -> bool:
+    """Whether two arrays are on different devices."""
+    kind = type(a)
+    if type(b) is kind and not ARRAY_TYPES[kind].several:
+        return False
+    return array_device(a) != array_device(b)
+
+
 def arrays_beside(array: Any) -> ArrayType:
     """The array type of an array, which makes new ones on its device."""
     return arrays_on(array_device(array))

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from .core import Tensor, mark_written, wrap
+from .device import apart, array_device
 from .dtypes import FLOATS
 from .fp_errors import SILENT, quiet, restore
 from .modes import state
 from .op import general, op
 from .ops.arithmetic import accumulate
 from .ops.cast import cast
+from .ops.transfer import move
 from .views import resync
 from .walk import Parent, call_hook, walk
 
@@ -126,6 +128,13 @@ def _cotangent(tensor: Tensor, g: Tensor | None, create_graph: bool) -> Any:
             f"Mismatch in shape: grad_output has a shape of {tuple(g._array.shape)} and output has a shape of "
             f"{tuple(array.shape)}."
         )
+    if apart(g._array, array):
+        where = array_device(array)
+        if g._array.ndim:
+            raise RuntimeError(
+                f"invalid gradient at index 0 - expected device {where} but got {array_device(g._array)}"
+            )
+        g = move(g, where)
     if create_graph:
         return cast(g, array.dtype)
     return cast(g._array, array.dtype)

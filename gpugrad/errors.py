@@ -43,6 +43,14 @@ def explain(op: Any, error: Exception, args: tuple[Any, ...], params: dict[str, 
     return error
 
 
+def on_two_devices(first: Any, second: Any, name: str) -> RuntimeError:
+    """The exception for arguments of `name` that are on two devices."""
+    return RuntimeError(
+        f"Expected all tensors to be on the same device, but found at least two devices, {first} and {second}! "
+        f"(when checking arguments for {name}(); move one with .to(device))"
+    )
+
+
 _NAMED = (RuntimeError, IndexError, NotImplementedError)
 
 

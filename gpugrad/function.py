@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .core import Node, Tensor, attach, wrap
-from .device import arrays_beside
+from .device import ARRAY_TYPES, ArrayType, arrays_beside
 from .engine import place
 from .modes import enable_grad, no_grad, state
 from .op import PICK, pick
@@ -74,7 +74,8 @@ class _FunctionOp:
                 f"{len(ctx.needs_input_grad)}, got {len(results)})"
             )
         return tuple(
-            _taken(results[i], parent, recording, self.name) for i, parent in zip(positions, parents, strict=True)
+            _taken(results[i], parent, kind, recording, self.name)
+            for (i, kind), parent in zip(positions, parents, strict=True)
         )
 
     @staticmethod
@@ -87,11 +88,16 @@ class _FunctionOp:
         return g if isinstance(g, Tensor) else wrap(g)
 
 
-def _taken(result: Any, parent: Any, recording: bool, name: str) -> Any:
+def _taken(result: Any, parent: Any, kind: ArrayType, recording: bool, name: str) -> Any:
+    """A gradient that the user's `backward` returned for an input whose array is of the type `kind`."""
     if parent is None or result is None:
         return None
     if not isinstance(result, Tensor):
         raise TypeError(f"{name}.backward returned {type(result).__name__} where a Tensor or None was expected")
+    if ARRAY_TYPES[type(result._array)] is not kind:
+        raise RuntimeError(
+            f"{name}.backward returned a gradient on {result.device} for an input that is on another device; move it there"
+        )
     return result if recording else result._array
 
 
@@ -148,11 +154,11 @@ def _record(cls: type[Function], ctx: _Context, args: Any, parents_of_all: Any, 
     given = outputs if listed else (outputs,)
     outs = [_fresh(t, args, ctx) for t in given]
     found = [t for t in outs if isinstance(t, Tensor)]
-    positions = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+    positions = [(i, ARRAY_TYPES[type(a._array)]) for i, a in enumerate(args) if isinstance(a, Tensor)]
     like = [(t._array, t._array.shape, t._array.dtype) for t in found]
     several = len(found) != 1
     op = _FunctionOp(cls, len(found))
-    parents = tuple(parents_of_all[i] for i in positions)
+    parents = tuple(parents_of_all[i] for i, _ in positions)
     shapes = tuple(t._array.shape for t in found)
     dtypes = tuple(t._array.dtype for t in found)
     ctx._saved = tuple(_saved_input(t, args, outs, given) for t in ctx._saved)

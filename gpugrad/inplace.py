@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from .core import Node, Tensor, attach, mark_written, tick, wrap
+from .device import apart, array_device
 from .dtypes import as_dtype
-from .errors import explain
+from .errors import explain, on_two_devices
 from .fp_errors import SILENT, quiet, restore
 from .hooks import move_retained
 from .modes import state
@@ -152,7 +153,7 @@ def _check_lineage(root: Tensor, steps: Any, name: str) -> None:
 def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
     """Give `tensor` the value and the tape place of `value`, which was computed after the time `since`.
 
-    RuntimeError, before anything is changed, if the shape differs or the dtype cannot be converted.
+    RuntimeError, before anything is changed, if device or shape differ or the dtype cannot be converted.
     """
     check_fits(tensor, value, name)
     array = tensor._array
@@ -176,7 +177,9 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
 
 
 def check_fits(tensor: Tensor, value: Tensor, name: str, any_shape: bool = False) -> None:
-    """RuntimeError unless `value` can be written to `tensor`: its shape, its dtype, the memory of `tensor`."""
+    """RuntimeError unless `value` can be written to `tensor`: its device, shape and dtype, the memory of `tensor`."""
+    if apart(tensor._array, value._array):
+        raise on_two_devices(array_device(tensor._array), array_device(value._array), name)
     if not any_shape and value.shape != tensor.shape:
         raise RuntimeError(
             f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"

@@ -27,7 +27,7 @@ import numpy as np
 from .core import Node, Tensor, attach, last_write, new, tick, wrap
 from .device import ARRAY_TYPES, CPU, array_device
 from .dtypes import FLOATS, WEAK, as_dtype, get_default_dtype, result_type_of, scalar_dtype
-from .errors import explain
+from .errors import explain, on_two_devices
 from .fp_errors import SILENT, quiet, restore
 from .modes import state
 from .views import resync
@@ -380,10 +380,8 @@ def _on_one_device(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
     kinds = {type(x._array) for x in tensors if x._array.ndim or type(x._array) is not np.ndarray}
     devices = {str(array_device(x._array)): array_device(x._array) for x in tensors if type(x._array) in kinds}
     if len(devices) > 1:
-        raise RuntimeError(
-            f"Expected all tensors to be on the same device, but found at least two devices, {' and '.join(devices)}! "
-            f"(when checking arguments for {op.name}(); move one with .to(device))"
-        )
+        first, second, *_ = devices
+        raise on_two_devices(first, second, op.name)
     from .ops.transfer import move
 
     (device,) = devices.values()

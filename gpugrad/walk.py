@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .core import Node, Tensor, last_write, wrap
-from .device import ARRAY_TYPES
+from .device import ARRAY_TYPES, apart, array_device
 from .op import PICK, pick, pick_hidden
 from .ops.arithmetic import accumulate
 from .ops.cast import cast
@@ -252,6 +252,9 @@ def call_hook(hook: Callable[[Tensor], Any], g: Any, create_graph: bool) -> Any:
         raise TypeError(f"a gradient hook must return a Tensor or None, got {type(result).__name__}")
     if tuple(result.shape) != tuple(g.shape):
         raise RuntimeError(f"hook has changed the size of value: from {tuple(g.shape)} to {tuple(result.shape)}")
+    before = g._array if create_graph else g
+    if apart(before, result._array):
+        raise RuntimeError(f"hook has changed the device of value: from {array_device(before)} to {result.device}")
     return result if create_graph else result._array
 
 

@@ -77,6 +77,43 @@ def test_a_call_that_does_not_fit(device: str) -> None:
         square()(x, size=2)
 
 
+PRODUCT = f"""
+template <class T> __global__ void product(const T* x, const T* y, T* out, long long n) {{
+    {LOOP}
+    if (i < n) out[i] = x[i] * y[i];
+}}
+template <class T> __global__ void picked(const T* x, const long long* at, T* out, long long n) {{
+    {LOOP}
+    if (i < n) out[i] = x[at[i]];
+}}
+"""
+
+
+def test_inputs_that_the_kernel_could_not_tell_apart(device: str) -> None:
+    @gpugrad.cuda.kernel(PRODUCT, forward="product<T>")
+    def product(x: Any, y: Any) -> Any:
+        return x * y
+
+    @gpugrad.cuda.kernel(PRODUCT, forward="picked<T>", shape=lambda x, at: at.shape)
+    def picked(x: Any, at: Any) -> Any:
+        return x[at]
+
+    x = gpugrad.arange(3.0, device=device)
+    with pytest.raises(
+        RuntimeError, match=r"at least two devices, cuda:0 and cpu! \(when checking arguments for product"
+    ):
+        product(x, gpugrad.ones(3))
+    with pytest.raises(
+        RuntimeError, match=r"product\(\): the inputs must have one floating dtype.*float32 and .*float64"
+    ):
+        product(x, x.double())
+    assert picked(x, gpugrad.tensor([2, 0], device=device)).tolist() == [2.0, 0.0]
+
+
+def test_a_number_is_what_its_default_is(device: str) -> None:
+    assert square()(gpugrad.ones(2, device=device), scale=3).tolist() == [3.0, 3.0]
+
+
 def test_a_shape_and_threads_of_its_own(device: str) -> None:
     source = """
     __global__ void row_sums(const float* x, float* out, long long cols, long long n) {

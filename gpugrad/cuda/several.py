@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from ..device import ArrayType, Device
+from ..errors import on_two_devices
 from . import backend
 
 cp = backend.cupy()
@@ -45,10 +46,7 @@ def device_of_all(arrays: Iterable[Any], name: str) -> int | None:
         if found is None:
             found = index
         elif index is not None and index != found:
-            raise RuntimeError(
-                f"Expected all tensors to be on the same device, but found at least two devices, cuda:{found} and "
-                f"cuda:{index}! (when checking arguments for {name}(); move one with .to(device))"
-            )
+            raise on_two_devices(f"cuda:{found}", f"cuda:{index}", name)
     return found
 
 

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
+from ..device import apart
 from ..dtypes import LOW_PRECISION
 from ..engine import grad
+from ..errors import on_two_devices
 from ..function import Function
 from ..modes import enable_grad, is_grad_enabled
 
@@ -42,14 +44,16 @@ def kernel(
     `source` is CUDA C++; it may include `common.cuh`. In the names `T` stands for the C++ type of the first tensor, so
     that templates take every dtype. The kernel's parameters are, in order: a `const T*` for each positional parameter
     of the function, a `T*` for the result, a number for each keyword-only parameter (`long long` for an int, T, or float
-    for half precision, for a float), and `long long n`, how many threads are wanted. `backward` takes, in order: the
+    for half precision, for a float; what has a float as its default is one), and `long long n`, how many threads are
+    wanted. Tensors of integers beside floating ones keep their dtype: `const long long*` for int64. `backward` takes, in order: the
     gradient of the result, the inputs, the result, a `T*` for the gradient of each input, the numbers, and n.
 
     Inputs come contiguous. `shape(*inputs, **numbers)` gives the shape of the result, that of the first input if left
     out; `threads(*inputs, **numbers)` gives n, the number of elements of the result if left out. Launched are blocks of
     `block` threads along x, as many as n takes, with `shared_mem` bytes of dynamic shared memory.
 
-    Calling it raises RuntimeError, with the source line, if the source does not compile.
+    Calling it raises RuntimeError, with the source line, if the source does not compile, and if the inputs are on two
+    devices or of two floating dtypes.
     """
 
     def decorate(body: Callable[..., Any]) -> Kernel:
@@ -89,7 +93,20 @@ class Kernel:
             raise TypeError(f"{self.__name__}() takes {self.inputs} Tensors, then keywords; got ({given})")  # type: ignore[attr-defined]
         if not any(x.is_cuda for x in inputs):
             return self.body(*inputs, **numbers)
+        self._check(inputs)
         return _Launched.apply(self, numbers, *inputs)
+
+    def _check(self, inputs: Sequence[Tensor]) -> None:
+        """RuntimeError unless the inputs are on one device, and the floating ones of one dtype: the kernel could not tell."""
+        first = inputs[0]
+        for x in inputs[1:]:
+            if apart(first._array, x._array):
+                raise on_two_devices(first.device, x.device, self.__name__)  # type: ignore[attr-defined]
+            if x.is_floating_point() and first.is_floating_point() and x.dtype != first.dtype:
+                raise RuntimeError(
+                    f"{self.__name__}(): the inputs must have one floating dtype, that T stands for, but got "  # type: ignore[attr-defined]
+                    f"{first.dtype} and {x.dtype}; convert one with .to(dtype)"
+                )
 
     def _numbers(self, given: dict[str, Any]) -> dict[str, Any]:
         unknown = set(given) - set(self.numbers)
@@ -99,7 +116,7 @@ class Kernel:
         missing = [name for name, value in merged.items() if value is inspect.Parameter.empty]
         if missing:
             raise TypeError(f"{self.__name__}() needs the keyword argument {missing[0]!r}")  # type: ignore[attr-defined]
-        return merged
+        return {k: float(v) if type(self.numbers[k]) is float else v for k, v in merged.items()}
 
     def check(self, *inputs: Any, rtol: float = 1e-4, atol: float = 1e-5, **numbers: Any) -> None:
         """Hold the kernels to their meaning at these CUDA tensors: values, and gradients if there is `backward`.

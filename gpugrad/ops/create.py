@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, canonical, wrap
-from ..device import ARRAY_TYPES, array_device, arrays_on, as_device, same_device
+from ..device import ARRAY_TYPES, Device, array_device, arrays_on, as_device, same_device
 from ..dtypes import (
     FLOATS,
     as_dtype,
@@ -158,8 +158,13 @@ def _filled(
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     wanted = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    made = _make_full(shape, value, wanted, device, requires_grad)
+    made = _make_full(shape, value, wanted, device_for(device, out), requires_grad)
     return made if out is None else into(out, made, name)
+
+
+def device_for(device: Any, out: Tensor | None) -> Device:
+    """The device that a tensor is to be made on: by default that of `out`."""
+    return as_device(array_device(out._array) if device is None and out is not None else device)
 
 
 def _make_full(shape: Any, value: Any, wanted: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -332,7 +337,7 @@ def arange(
         array = np.arange(start, end, step, dtype=np.int64)
     else:
         array = start + step * np.arange(count, dtype=np.float64)
-    made = make(array.astype(wanted.numpy, copy=False), device, requires_grad)
+    made = make(array.astype(wanted.numpy, copy=False), device_for(device, out), requires_grad)
     return made if out is None else into(out, made, "arange")
 
 
@@ -348,7 +353,7 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """`steps` evenly spaced values from `start` to `end`, both included."""
-    made = make(_spaced(start, end, steps, dtype), device, requires_grad)
+    made = make(_spaced(start, end, steps, dtype), device_for(device, out), requires_grad)
     return made if out is None else into(out, made, "linspace")
 
 
@@ -385,7 +390,7 @@ def logspace(
     """`base` to the powers `linspace(start, end, steps)`."""
     numpy_dtype = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
     values = np.power(float(base), _spaced(start, end, steps, "float64")).astype(numpy_dtype)
-    made = make(values, device, requires_grad)
+    made = make(values, device_for(device, out), requires_grad)
     return made if out is None else into(out, made, "logspace")
 
 
@@ -403,7 +408,7 @@ def eye(
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
     numpy_dtype = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    made = make(np.eye(n, m, dtype=numpy_dtype), device, requires_grad)
+    made = make(np.eye(n, m, dtype=numpy_dtype), device_for(device, out), requires_grad)
     return made if out is None else into(out, made, "eye")
 
 

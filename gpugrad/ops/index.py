@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, mark_written, wrap
-from ..device import arrays_beside
+from ..device import apart, array_device, arrays_beside
 from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
+from ..errors import on_two_devices
 from ..inplace import assign, check_memory, check_writable, into, update
 from ..modes import state
 from ..op import op
@@ -26,6 +27,7 @@ from .fill import copy, fill
 from .join import _stack
 from .reduce import expand_to, sum_to
 from .shape import part, reshape
+from .transfer import move
 
 __all__ = ["argwhere", "index_put", "nonzero"]
 
@@ -403,7 +405,8 @@ def _check_same_dtype(x: Any, value: Any) -> None:
 def setitem(x: Tensor, key: Any, value: Any) -> None:
     """`x[key] = value`, broadcast and converted; through views and on the tape as any in-place write.
 
-    TypeError for lists (make them tensors), IndexError for what is out of range, RuntimeError for shapes that do not
+    A value of another device is copied over, but to places given by tensors a 0-d one only, as in PyTorch. TypeError for
+    lists (make them tensors), IndexError for what is out of range, RuntimeError for shapes that do not
     fit or a leaf that requires grad; then nothing has changed.
     """
     if isinstance(value, (np.ndarray, np.generic)):
@@ -413,6 +416,10 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
             f"can't assign a {type(value).__name__} to a tensor of {as_dtype(x._array.dtype)}; make it a tensor"
         )
     basic, arrays = parse(key, x._array.shape)
+    if isinstance(value, Tensor) and apart(x._array, value._array):
+        if arrays and value._array.ndim:
+            raise on_two_devices(array_device(x._array), array_device(value._array), "index_put_")
+        value = move(value, array_device(x._array))
     if x._base is not None and x._written[0] > x._synced:
         resync(x)
     name = "index_put_" if arrays else "copy_"

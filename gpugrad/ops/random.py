@@ -10,12 +10,13 @@ import numpy as np
 from .. import random_cpu as draw
 from .. import random_sampling as sampling
 from ..core import Tensor, mark_written, wrap
-from ..device import ARRAY_TYPES, Device, array_device, arrays_on, as_device, same_device
+from ..device import ARRAY_TYPES, Device, apart, array_device, arrays_on, as_device, same_device
 from ..dtypes import FLOATS, as_dtype, get_default_dtype, int64
+from ..errors import on_two_devices
 from ..inplace import check_writable, into
 from ..op import op
 from ..random import engine_of
-from .create import make
+from .create import device_for, make
 from .dims import as_size
 
 __all__ = [
@@ -72,14 +73,9 @@ def dropout_mask(x: Any, *, p: float, generator: Any) -> Any:
     return keep
 
 
-def _where(device: Any, out: Tensor | None) -> Device:
-    """The device that a tensor is to be made on: by default that of `out`."""
-    return as_device(array_device(out._array) if device is None and out is not None else device)
-
-
 def _fresh(size: Any, dtype: Any, device: Any, requires_grad: bool, name: str, out: Tensor | None = None) -> Any:
     """An array to fill. All is checked before anything is drawn."""
-    where = _where(device, out)
+    where = device_for(device, out)
     shape = as_size(size)
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
@@ -166,7 +162,7 @@ def randperm(
 ) -> Tensor:
     """The integers below `n` in random order."""
     wanted = (int64 if dtype is None else as_dtype(dtype)).numpy
-    where = _where(device, out)
+    where = device_for(device, out)
     made = make(sampling.randperm(n, wanted, generator=engine_of(generator, where).on_host()), where, requires_grad)
     return made if out is None else into(out, made, "randperm")
 
@@ -270,6 +266,8 @@ def normal(
         given = [x for x in (mean, std) if isinstance(x, Tensor)]
         if not given:
             raise TypeError("normal(): needs a tensor for mean or std, or size=")
+        if apart(given[0]._array, given[-1]._array):
+            raise on_two_devices(given[0].device, given[-1].device, "normal")
         made = wrap(_normal_around(mean, std, given[0].device, generator))
     return made if out is None else into(out, made, "normal")
 
