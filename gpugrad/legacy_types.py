@@ -72,6 +72,22 @@ CUDA_TYPES = make_types(Device("cuda"))
 globals().update(CPU_TYPES)
 
 
+def find(name: str) -> TensorType:
+    """The type called `name`, as in "torch.cuda.FloatTensor". ValueError if there is none."""
+    where, _, last = name.rpartition(".")
+    types = CUDA_TYPES if where.endswith("cuda") else CPU_TYPES
+    if last not in types:
+        raise ValueError(f"invalid type: {name!r}; it is one of {', '.join(t._full_name() for t in types.values())}")
+    return types[last]
+
+
+def name_of(dtype: dtypes.dtype, device: Device) -> str:
+    """What the type of a tensor is called; that of a dtype without one, as PyTorch would call it."""
+    prefix = "gpugrad.cuda." if device.type == "cuda" else "gpugrad."
+    known = {d: name for name, d in _DTYPES.items()}
+    return prefix + (known[dtype] if dtype in known else f"{dtype.name.replace('ui', 'UI')}Tensor")
+
+
 def set_default_tensor_type(t: Any, /) -> None:
     """Set the default dtype by one of these types, or by its name. TypeError for one that is not floating."""
     name = t.rpartition(".")[2] if isinstance(t, str) else getattr(t, "__name__", None)

@@ -180,18 +180,20 @@ class CreateMethods:
         return cast(placed, target)
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
-        """Converted to `dtype` (a dtype, or a name such as "gpugrad.FloatTensor"); without one, that name."""
+        """Converted to `dtype`: a dtype, or a type such as `cuda.FloatTensor` or its name, which says the device too.
+
+        Without one, that name. ValueError for another name.
+        """
+        from .legacy_types import TensorType, find, name_of
+
         if dtype is None:
-            return f"gpugrad.{_LEGACY_NAMES[self.dtype.name]}Tensor"
+            return name_of(self.dtype, self.device)
         if isinstance(dtype, str):
-            name = dtype.rpartition(".")[2].removesuffix("Tensor")
-            known = {v: k for k, v in _LEGACY_NAMES.items()}
-            if name not in known:
-                raise ValueError(
-                    f"invalid type: {dtype!r}; it is one of {', '.join(f'gpugrad.{n}Tensor' for n in known)}"
-                )
-            dtype = known[name]
-        return self.to(as_dtype(getattr(dtype, "dtype", dtype)))
+            dtype = find(dtype)
+        if isinstance(dtype, TensorType):
+            there = self.device.type == dtype.device.type
+            return self.to(self.device if there else dtype.device, dtype.dtype)
+        return self.to(as_dtype(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         return self.to(other)
@@ -329,17 +331,3 @@ def rebuild(cls: Any, raw: bytes, dtype: Any, shape: Any, requires_grad: Any, de
     for slot in ("_array", "_node", "_requires_grad", "_base", "_grad", "_hooks", "_written"):
         setattr(made, slot, getattr(fresh, slot))
     return made
-
-
-_LEGACY_NAMES = {
-    "float32": "Float",
-    "float64": "Double",
-    "float16": "Half",
-    "bfloat16": "BFloat16",
-    "int64": "Long",
-    "int32": "Int",
-    "int16": "Short",
-    "int8": "Char",
-    "uint8": "Byte",
-    "bool": "Bool",
-}

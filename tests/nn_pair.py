@@ -14,13 +14,13 @@ Case = Callable[[Any], Any]
 
 
 def plain(value: Any) -> Any:
-    """`value` with tensors as (dtype, shape, values), and with our library's name for PyTorch's."""
+    """`value` with tensors as (dtype, shape, values), and with our library's name for PyTorch's, as on the CPU."""
     if hasattr(value, "requires_grad") and hasattr(value, "tolist"):
         return "tensor", plain(str(value.dtype)), tuple(value.shape), value.tolist()
     if isinstance(value, Mapping):
         return [(key, plain(item)) for key, item in value.items()]
     if isinstance(value, str):
-        return value.replace("torch", "gpugrad")
+        return value.replace("torch", "gpugrad").replace("gpugrad.cuda.Float", "gpugrad.Float")  # PyTorch is on the CPU
     if isinstance(value, Iterable):
         return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, int, float)):

@@ -109,6 +109,19 @@ def test_factories_make_tensors_there(device: str, make: Any) -> None:
     np.testing.assert_array_equal(on_host(there), on_host(here))
 
 
+@pytest.mark.parametrize("make", [gpugrad.tensor, gpugrad.asarray, gpugrad.as_tensor])
+def test_a_tensor_made_of_another_stays_on_its_device(device: str, make: Any) -> None:
+    x = gpugrad.ones(2, 3, device=device)
+    assert make(x).is_cuda and make(x, dtype=gpugrad.float16).is_cuda and not make(x, device="cpu").is_cuda
+    copy = gpugrad.tensor(x, requires_grad=True)
+    assert copy.is_leaf and copy.requires_grad and copy is not x
+    copy.detach().fill_(5)
+    assert x.tolist() == [[1.0] * 3] * 2
+    assert gpugrad.asarray(x) is x and gpugrad.asarray(x, copy=True) is not x
+    with pytest.raises(ValueError, match="can't alias"):
+        gpugrad.asarray(x, dtype=gpugrad.float64, copy=False)
+
+
 def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(RuntimeError, match="invalid device ordinal: cuda:7 was asked for"):
         gpugrad.zeros(1, device="cuda:7")

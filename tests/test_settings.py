@@ -106,6 +106,18 @@ def test_legacy_types(torch: ModuleType, name: str) -> None:
     assert_same(case, torch)
 
 
+@pytest.mark.cuda
+def test_legacy_types_say_the_device_too(device: str) -> None:
+    x = gpugrad.ones(2)
+    there = x.type(gpugrad.cuda.HalfTensor)
+    assert there.is_cuda and there.type() == "gpugrad.cuda.HalfTensor" and isinstance(there, gpugrad.cuda.HalfTensor)
+    assert there.type("torch.cuda.FloatTensor").type() == "gpugrad.cuda.FloatTensor"
+    assert there.type(gpugrad.float64).is_cuda and not there.type(gpugrad.FloatTensor).is_cuda
+    assert x.type(gpugrad.uint16).type() == "gpugrad.UInt16Tensor"
+    with pytest.raises(ValueError, match=r"invalid type: 'cuda.StringTensor'; it is one of gpugrad.cuda.FloatTensor"):
+        x.type("cuda.StringTensor")
+
+
 def test_what_legacy_types_refuse(torch: ModuleType) -> None:
     for case in (
         lambda lib: lib.LongTensor(lib.ones(2)),

@@ -68,9 +68,12 @@ def tensor(
 ) -> Tensor:
     """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays, tensors.
 
-    Without `dtype`, Python floats become the default dtype, ints int64, bools bool; arrays keep theirs. ValueError for
-    sequences of unequal lengths, TypeError for what is not a number.
+    Without `dtype`, Python floats become the default dtype, ints int64, bools bool; arrays keep theirs, and tensors their
+    device as well. ValueError for sequences of unequal lengths, TypeError for what is not a number.
     """
+    if isinstance(data, Tensor) and type(data._array) is not np.ndarray:
+        made = data.detach().to(device=as_device(device or data.device), dtype=dtype, copy=True)
+        return made.requires_grad_(requires_grad)
     return make(np.array(to_array(data, dtype)), device, requires_grad)
 
 
@@ -127,8 +130,14 @@ def asarray(
     obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Tensor:
     """`obj` as a tensor; `copy` True, False (ValueError if one is needed) or None (only if needed)."""
+    if isinstance(obj, Tensor):
+        made = as_tensor(obj, dtype, device)
+        if copy is False and made is not obj:
+            raise ValueError("can't alias the given object without a copy; pass copy=None")
+        made = made.clone() if copy and made is obj else made
+        return made.requires_grad_() if requires_grad else made
     array = to_array(obj, dtype)
-    shared = isinstance(obj, (np.ndarray, Tensor)) and np.may_share_memory(array, to_array(obj))
+    shared = isinstance(obj, np.ndarray) and np.may_share_memory(array, to_array(obj))
     if copy is False and not shared:
         raise ValueError("can't alias the given object without a copy; pass copy=None")
     return make(np.array(array) if copy else array, device, requires_grad)
