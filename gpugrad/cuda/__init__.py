@@ -1,7 +1,7 @@
 """`gpugrad.cuda`: the CUDA device's namespace, with PyTorch's names.
 
-Without a GPU (and without GPUGRAD_SIMULATE=1) questions are answered as PyTorch answers them, what needs a device is a
-RuntimeError that says so, and CuPy is not imported.
+Without a GPU (and without GPUGRAD_SIMULATE=1) every name is there and questions are answered as PyTorch answers them; what
+needs a device is a RuntimeError that says so when it is called, and CuPy is not imported.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import backend
+from . import absent, backend
 from .errors import OutOfMemoryError
 
 # Made of CuPy, and so loaded when first asked for: name -> module of this package
@@ -77,7 +77,7 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
 def _cupy(name: str) -> Any:
     """CuPy, for a function that needs a device. RuntimeError, naming the function, if there is none."""
     if not is_available():
-        raise RuntimeError(f"gpugrad.cuda.{name}(): no CUDA device is available; ask gpugrad.cuda.is_available() first")
+        absent.refuse(name)
     backend.require()
     return backend.cupy()
 
@@ -168,7 +168,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(".nvtx", __name__)
     if name in _LATE:
         if not is_available():
-            _cupy(name)
+            return absent.stand_in(name)
         backend.require()
         return getattr(importlib.import_module(f".{_LATE[name]}", __name__), name)
     if name.endswith("Tensor"):  # `cuda.FloatTensor` and the others
@@ -177,6 +177,10 @@ def __getattr__(name: str) -> Any:
         if name in CUDA_TYPES:
             return CUDA_TYPES[name]
     raise AttributeError(f"module 'gpugrad.cuda' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE, "kernel", "nvtx"})
 
 
 __all__ = [

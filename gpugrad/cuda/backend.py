@@ -5,10 +5,12 @@ Nothing here imports either before a device is asked for.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import importlib.util
 import os
+import sys
 from typing import Any
 
 _ready = False
@@ -37,7 +39,7 @@ def device_count() -> int:
     """How many devices there are: 0 without CuPy, without a driver, without a device."""
     if simulated():
         return int(cupy().cuda.runtime.getDeviceCount())
-    if importlib.util.find_spec("cupy") is None:
+    if importlib.util.find_spec("cupy") is None or not _has_driver():
         return 0
     module = cupy()
     try:
@@ -46,11 +48,21 @@ def device_count() -> int:
         return 0
 
 
+def _has_driver() -> bool:
+    """Whether CUDA's driver can be loaded. Without one there is no device, and CuPy need not be imported to say so."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def require(index: int | None = None) -> None:
     """Make the CUDA device ready for use, once. RuntimeError if there is none, or none of this index."""
     global _ready
     if not device_count():
-        cupy()  # says so if CuPy is what is missing
+        if importlib.util.find_spec("cupy") is None:
+            cupy()  # says so
         raise RuntimeError(
             'gpugrad\'s CUDA device is not available: no NVIDIA GPU with its driver was found. Use device="cpu", set '
             "GPUGRAD_SIMULATE=1 to run the kernels on the CPU, or ask gpugrad.cuda.is_available() first."
