@@ -9,6 +9,7 @@
 //   copy_tiled      one side contiguous along one dimension, the other along another: square tiles go through shared memory,
 //                   so that both sides are read and written in rows; the rest of the dimensions is a batch
 //   fill_flat, fill_strided   the same for a value
+//   fill_sequence   numbers evenly spaced (arange, linspace)
 //   join_columns    up to 32 contiguous parts side by side: out[r] = parts[0][r], parts[1][r], ... (cat, stack)
 //   copy_bordered   each dimension shifted, and continued beyond its ends: zeros or a value, mirrored, repeated, around
 //                   (pad, crop, roll)
@@ -136,6 +137,24 @@ template <class T, int W> __global__ void __launch_bounds__(kCopyThreads) fill_f
 template <class T, class Index>
 __global__ void __launch_bounds__(kCopyThreads) fill_strided(int64 n, T* __restrict__ out, Walk<1> walk, T value) {
     GPUGRAD_GRID_LOOP(i, n) out[offsets(static_cast<Index>(i), walk).of[0]] = value;
+}
+
+// ---- Numbers in a row ------------------------------------------------------------------------------------------------
+
+// Rounded after each operation, as on the host: no fused multiply-add.
+__device__ __forceinline__ int64 in_row(int64 start, int64 step, int64 i) { return start + step * i; }
+__device__ __forceinline__ float in_row(float start, float step, int64 i) { return __fadd_rn(start, __fmul_rn(step, i)); }
+__device__ __forceinline__ double in_row(double start, double step, int64 i) {
+    return __dadd_rn(start, __dmul_rn(step, i));
+}
+
+// `first`, `first + step`, ... for the first `half` elements; the others are counted back from `last`.
+template <class T, class W>
+__global__ void __launch_bounds__(kCopyThreads)
+fill_sequence(int64 n, T* __restrict__ out, int64 half, W first, W last, W step) {
+    GPUGRAD_GRID_LOOP(i, n) {
+        out[i] = Convert<T, W>::from(i < half ? in_row(first, step, i) : in_row(last, -step, n - 1 - i));
+    }
 }
 
 // ---- Parts side by side ----------------------------------------------------------------------------------------------

@@ -90,6 +90,9 @@ def anything(dtype: Any) -> Work:
     for mode in ("reflect", "replicate", "circular"):
         yield lambda mode=mode: backward(F.pad(x, (1, 2), mode=mode))
     yield lambda: gpugrad.full((5,), 1, dtype=dtype, device="cuda")
+    yield lambda: gpugrad.arange(5, dtype=dtype, device="cuda")
+    yield lambda: gpugrad.arange(0.0, 5.0, dtype=dtype, device="cuda")
+    yield lambda: gpugrad.linspace(0, 1, 5, dtype=dtype, device="cuda")
     yield lambda: x.detach().__setitem__((slice(None), slice(None, None, 2)), 1)
     yield lambda: backward(gpugrad.gather(x, 1, at.reshape(4, 1)))
     yield lambda: backward(x.index_select(0, at))

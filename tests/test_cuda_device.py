@@ -109,6 +109,36 @@ def test_factories_make_tensors_there(device: str, make: Any) -> None:
     np.testing.assert_array_equal(on_host(there), on_host(here))
 
 
+RANGES: dict[str, Any] = {
+    "arange": lambda **options: gpugrad.arange(-3, 1000, 7, **options),
+    "arange, down": lambda **options: gpugrad.arange(5, -5, -1, **options),
+    "arange of floats": lambda **options: gpugrad.arange(0.1, 30.0, 0.03, **options),
+    "arange of nothing": lambda **options: gpugrad.arange(0, **options),
+    "linspace": lambda **options: gpugrad.linspace(-1, 2.7, 1001, **options),
+    "linspace of one": lambda **options: gpugrad.linspace(3, 5, 1, **options),
+    "eye": lambda **options: gpugrad.eye(3, 5, **options),
+    "eye, tall": lambda **options: gpugrad.eye(5, 3, **options),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_ranges_are_the_cpu_s_and_made_there(device: str, name: str) -> None:
+    """To the last bit, without a copy from the host: a step that numbers its positions may be captured."""
+    make = RANGES[name]
+    for dtype in (None, gpugrad.float64, gpugrad.float16, gpugrad.bfloat16, gpugrad.int32, gpugrad.uint8):
+        here = make(dtype=dtype)
+        if name.startswith("eye"):
+            np.testing.assert_array_equal(on_host(here), np.eye(*here.shape))
+        graph = gpugrad.cuda.CUDAGraph()
+        with gpugrad.cuda.graph(graph):
+            there = make(dtype=dtype, device=device)
+            there += 1
+        for _ in range(2):  # a replay makes it anew
+            graph.replay()
+        assert there.dtype == here.dtype
+        np.testing.assert_array_equal(on_host(there), on_host(here + 1), err_msg=str(dtype))
+
+
 @pytest.mark.parametrize("make", [gpugrad.tensor, gpugrad.asarray, gpugrad.as_tensor])
 def test_a_tensor_made_of_another_stays_on_its_device(device: str, make: Any) -> None:
     x = gpugrad.ones(2, 3, device=device)

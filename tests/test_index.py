@@ -294,3 +294,33 @@ def test_rows_without_elements_are_read_and_added() -> None:
     y = x[gpugrad.tensor([0, 2, 2])]
     y.sum().backward()
     assert y.shape == (3, 0) and x.grad is not None and x.grad.shape == (3, 0)
+
+
+MASK_KEYS = {
+    "all dimensions": lambda t, x: x > 1,
+    "the first": lambda t, x: t.tensor([True, False]).to(x.device),
+    "the second": lambda t, x: (slice(None), t.tensor([True, False, True]).to(x.device)),
+    "the last": lambda t, x: (..., t.tensor([True, False, False, True]).to(x.device)),
+    "after an int": lambda t, x: (1, t.tensor([False, False, True]).to(x.device)),
+    "before a slice": lambda t, x: (t.tensor([True, False]).to(x.device), slice(1, 2)),
+    "no dimension": lambda t, x: True,
+}
+
+
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.mark.parametrize("name", MASK_KEYS)
+def test_one_number_written_by_a_mask(name: str, where: str, torch: Any, request: pytest.FixtureRequest) -> None:
+    """Without looking for the places: on a device nobody waits, and it can be captured."""
+    if where == "cuda":
+        request.getfixturevalue("device")
+    found = []
+    for library, place in ((gpugrad, where), (torch, "cpu")):
+        key = MASK_KEYS[name]
+        whole, leaf = (library.arange(24).reshape(2, 3, 4).to(place) % 5 for _ in range(2))
+        leaf, number = leaf.float().requires_grad_(), library.tensor(3.0).to(place).requires_grad_()
+        whole[key(library, whole)] = 2.5  # converted
+        out = leaf * 1
+        out[key(library, leaf)] = number
+        (out * out).sum().backward()
+        found.append([t.tolist() for t in (whole, out, leaf.grad, number.grad)])
+    assert found[0] == found[1]

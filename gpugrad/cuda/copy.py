@@ -16,6 +16,7 @@ import numpy as np
 from ..inplace import assign, clear_view, in_order, reordered
 from ..ops import fill as fills
 from ..ops.cast import cast_float, cast_other
+from ..ops.ranges import write_sequence
 from ..ops.rearrange import _clone, _flip, _repeat
 from ..ops.reduce import expand_to, spread
 from ..ops.shape import _reshaped_copy, put_among_zeros
@@ -276,6 +277,14 @@ def filled(shape: Any, value: Any, dtype: Any) -> DeviceArray:
 def zeros(shape: Any, dtype: Any) -> DeviceArray:
     """An array of zeros."""
     return filled(shape, 0, dtype)
+
+
+@write_sequence.kernel
+def _(target: Any, *, first: Any, last: Any, step: Any, half: int) -> Any:
+    n = target.size
+    if n:
+        run = kernel(f"fill_sequence<{cuda_name(target.dtype)}, {cuda_name(step.dtype)}>")
+        run(grid_for(n, 4), (_THREADS,), (np.int64(n), target, np.int64(half), first, last, step))
 
 
 @fills._fill.kernel

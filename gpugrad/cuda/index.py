@@ -25,6 +25,7 @@ from ..ops.index import (
     within,
     write_places,
 )
+from ..ops.mask import fill_where, write_where
 from ..settings import are_deterministic_algorithms_enabled
 from . import bounds
 from .array import DeviceArray, empty
@@ -242,6 +243,11 @@ def _(x: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> Any:
 def _(x: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> Any:
     out = copied(x)
     return out if put(out, _values(value, out, places, dims), places, dims, "index_put") else NotImplemented
+
+
+@write_where.kernel
+def _(target: Any, value: Any, mask: Any) -> Any:
+    return None if write(target, fill_where(target, value, mask)) else NotImplemented
 
 
 @put_places.kernel

@@ -14,8 +14,9 @@ from ..ops.along import pick_along
 from ..ops.cast import cast
 from ..ops.compare import choose
 from ..ops.cumulative import _extreme_so_far
-from ..ops.index import nonzero_places, read_places
+from ..ops.index import read_places
 from ..ops.join import _cat
+from ..ops.mask import nonzero_places
 from ..ops.order import _median_index, _median_of_all, _mode_index
 from ..ops.rearrange import _repeated_places
 from ..ops.reduce import _any, sum_over

@@ -13,9 +13,11 @@ from .extrema import *
 from .gather import *
 from .index import *
 from .join import *
+from .mask import *
 from .matmul import *
 from .names import ELSEWHERE, LATER
 from .power import *
+from .ranges import *
 from .reduce import *
 from .reduce_extrema import *
 from .shape import *

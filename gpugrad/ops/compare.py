@@ -199,7 +199,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     `where(condition)` alone is `nonzero(condition, as_tuple=True)`. RuntimeError if `condition` is not bool.
     """
     if input is None and other is None:
-        from .index import nonzero
+        from .mask import nonzero
 
         return nonzero(condition, as_tuple=True)
     dtype = condition._array.dtype if isinstance(condition, Tensor) else getattr(condition, "dtype", None)

@@ -1,8 +1,7 @@
-"""Making tensors: from data, filled with a value, ranges."""
+"""Making tensors: from data, filled with a value."""
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 
@@ -17,7 +16,6 @@ from ..dtypes import (
     complex_not_supported,
     dtype,
     get_default_dtype,
-    int64,
     result_type_of,
     scalar_dtype,
 )
@@ -29,20 +27,16 @@ from .dims import as_size
 from .transfer import move
 
 __all__ = [
-    "arange",
     "as_tensor",
     "asarray",
     "can_cast",
     "empty",
     "empty_like",
-    "eye",
     "from_numpy",
     "full",
     "full_like",
     "is_floating_point",
     "is_tensor",
-    "linspace",
-    "logspace",
     "numel",
     "ones",
     "ones_like",
@@ -167,7 +161,7 @@ def _filled(
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     wanted = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    made = _make_full(shape, value, wanted, device_for(device, out), requires_grad)
+    made = make_full(shape, value, wanted, device_for(device, out), requires_grad)
     return made if out is None else into(out, made, name)
 
 
@@ -176,7 +170,7 @@ def device_for(device: Any, out: Tensor | None) -> Device:
     return as_device(array_device(out._array) if device is None and out is not None else device)
 
 
-def _make_full(shape: Any, value: Any, wanted: Any, device: Any, requires_grad: bool) -> Tensor:
+def make_full(shape: Any, value: Any, wanted: Any, device: Any, requires_grad: bool) -> Tensor:
     if requires_grad and wanted not in FLOATS:
         raise RuntimeError("Only Tensors of floating point dtype can require gradients")
     return wrap(arrays_on(as_device(device)).full(shape, value, wanted), requires_grad)
@@ -262,7 +256,7 @@ def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: boo
     if requires_grad and wanted not in FLOATS:
         raise RuntimeError("Only Tensors of floating point dtype can require gradients")
     if device is not None and not same_device(as_device(device), array_device(array)):
-        return _make_full(array.shape, value, wanted, device, requires_grad)
+        return make_full(array.shape, value, wanted, device, requires_grad)
     made = _alike(input, value=value, dtype=wanted)
     made._requires_grad = requires_grad
     return made
@@ -319,106 +313,6 @@ def full_like(
 ) -> Tensor:
     """`fill_value` in the shape, dtype and device of `input`."""
     return _like(input, fill_value, dtype, device, requires_grad)
-
-
-def arange(
-    start: Any,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    out: Tensor | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """`start, start + step, ...` below `end`; `arange(n)` starts at 0. Integers give int64, floats the default dtype."""
-    start, end = (0, start) if end is None else (start, end)
-    start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if (end - start) * step < 0:
-        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
-    whole = all(isinstance(x, (int, np.integer)) for x in (start, end, step))
-    wanted = as_dtype(dtype) if dtype is not None else int64 if whole else get_default_dtype()
-    count = math.ceil((end - start) / step)
-    if whole:
-        array = np.arange(start, end, step, dtype=np.int64)
-    else:
-        array = start + step * np.arange(count, dtype=np.float64)
-    made = make(array.astype(wanted.numpy, copy=False), device_for(device, out), requires_grad)
-    return made if out is None else into(out, made, "arange")
-
-
-def linspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    *,
-    out: Tensor | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """`steps` evenly spaced values from `start` to `end`, both included."""
-    made = make(_spaced(start, end, steps, dtype), device_for(device, out), requires_grad)
-    return made if out is None else into(out, made, "linspace")
-
-
-def _spaced(start: Any, end: Any, steps: int, wanted: Any) -> np.ndarray:
-    """Symmetric about the middle, as PyTorch's: the second half is counted back from `end`, in the result's precision."""
-    if steps < 0:
-        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
-    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
-    numpy_dtype = (get_default_dtype() if wanted is None else as_dtype(wanted)).numpy
-    work = numpy_dtype if numpy_dtype in FLOATS and numpy_dtype.itemsize > 2 else np.dtype(np.float32)
-    if numpy_dtype not in FLOATS:
-        work = np.dtype(np.float64)
-    index = np.arange(steps, dtype=work)
-    first, last = work.type(start), work.type(end)
-    step = (last - first) / work.type(max(steps - 1, 1))
-    values = np.where(np.arange(steps) < steps // 2, first + step * index, last - step * (steps - 1 - index))
-    if steps == 1:
-        values = np.full(1, first)
-    return values.astype(numpy_dtype, copy=False)
-
-
-def logspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    base: float = 10.0,
-    *,
-    out: Tensor | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """`base` to the powers `linspace(start, end, steps)`."""
-    numpy_dtype = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    values = np.power(float(base), _spaced(start, end, steps, "float64")).astype(numpy_dtype)
-    made = make(values, device_for(device, out), requires_grad)
-    return made if out is None else into(out, made, "logspace")
-
-
-def eye(
-    n: int,
-    m: int | None = None,
-    *,
-    out: Tensor | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Ones on the diagonal of an (n, m) matrix (square if `m` is not given)."""
-    if n < 0 or (m is not None and m < 0):
-        raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
-    numpy_dtype = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    made = make(np.eye(n, m, dtype=numpy_dtype), device_for(device, out), requires_grad)
-    return made if out is None else into(out, made, "eye")
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

@@ -12,11 +12,12 @@ from ..core import Tensor
 from ..dtypes import int64
 from .arithmetic import abs
 from .compare import choose
-from .create import arange, linspace, ones
+from .create import ones
 from .extrema import clamp
 from .gather import gather
 from .join import stack
 from .matmul import matmul
+from .ranges import arange, linspace
 from .shape import expand, reshape, transpose
 from .unary import floor, round
 

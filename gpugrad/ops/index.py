@@ -19,17 +19,18 @@ from ..core import Tensor, mark_written, wrap
 from ..device import apart, array_device, arrays_beside
 from ..dtypes import FLOATS, LOW_PRECISION, as_dtype
 from ..errors import on_two_devices
-from ..inplace import assign, check_memory, check_writable, into, update
+from ..inplace import assign, check_memory, check_writable, update
 from ..modes import state
 from ..op import op
 from ..views import resync
 from .fill import copy, fill
 from .join import _stack
+from .mask import fill_where, nonzero_places, read_mask, write_where
 from .reduce import expand_to, sum_to
 from .shape import part, reshape
 from .transfer import move
 
-__all__ = ["argwhere", "index_put", "nonzero"]
+__all__ = ["index_put"]
 
 # ---- reading and writing places ----
 
@@ -155,23 +156,6 @@ def add_rows(out: Any, rows: Any, value: Any) -> None:
         places = rows[start : start + step, None] * width + columns
         np.add.at(flat, places.reshape(-1), value[start : start + step].reshape(-1).astype(out.dtype, copy=False))
 
-
-@op(name="masked_select")
-def read_mask(x: Any, mask: Any) -> Any:
-    """The elements of `x` where `mask`, which covers the first dimensions of `x`, is True."""
-    return x[mask]
-
-
-@op
-def put_at_mask(g: Any, mask: Any, *, shape: tuple[int, ...]) -> Any:
-    """Zeros of `shape` with `g` where `mask` is True."""
-    out = np.zeros_like(g, shape=shape)
-    out[mask] = g
-    return out
-
-
-read_mask.defvjp(x=lambda g, x_shape, mask: put_at_mask(g, mask, shape=x_shape))
-put_at_mask.defvjp(g=lambda g, mask: read_mask(g, mask))
 
 # ---- what a key says ----
 
@@ -317,12 +301,6 @@ def scalar_beside(x: Any, value: Any) -> Tensor:
 
 
 @op
-def nonzero_places(mask: Any) -> Any:
-    """Where `mask` is not zero: (ndim, n) int64."""
-    return np.stack(mask.nonzero())
-
-
-@op
 def in_range(index: Any, *, dim: int, size: int) -> Any:
     """`index` as fresh int64, negative ones counted from the end; IndexError if one is out of range."""
     index = index.astype(np.int64)
@@ -441,7 +419,11 @@ def _write_recorded(target: Tensor, arrays: list[tuple[int, Any]], value: Any) -
 
 
 def _write_directly(target: Any, arrays: list[tuple[int, Any]], value: Any) -> None:
-    if arrays:
+    if _is_mask_for_one(arrays, value):
+        _check_same_dtype(target, value)
+        value = value if isinstance(value, Tensor) else scalar_beside(target, value)
+        write_where(target, value._array, _as_broadcast(target, arrays))
+    elif arrays:
         places, dims = _places(_beside(target, arrays), target.shape)
         _check_same_dtype(target, value)
         value = _fitted(value, _indexed_shape(target.shape, places, dims), _INDEXED)
@@ -451,8 +433,24 @@ def _write_directly(target: Any, arrays: list[tuple[int, Any]], value: Any) -> N
         assign(target, value._array if isinstance(value, Tensor) else value)
 
 
+def _is_mask_for_one(arrays: list[tuple[int, Any]], value: Any) -> bool:
+    """Whether a key is one mask, and every place gets the same number: then nobody need know how many there are."""
+    one = not value._array.ndim if isinstance(value, Tensor) else True
+    return one and len(arrays) == 1 and arrays[0][1].dtype == np.bool_
+
+
+def _as_broadcast(x: Any, arrays: list[tuple[int, Any]]) -> Any:
+    """The one mask of a key in a shape that broadcasts to that of the array `x`."""
+    ((dim, mask),) = _beside(x, arrays)
+    return mask.reshape((*mask.shape, *(1,) * (x.ndim - dim - mask.ndim)))
+
+
 def _put(x: Tensor, arrays: list[tuple[int, Any]], value: Any, accumulate: bool = False) -> Tensor:
     """A copy of `x` with `value` written, or added, where `arrays` say."""
+    if not accumulate and _is_mask_for_one(arrays, value):
+        _check_same_dtype(x._array, value)
+        value = value if isinstance(value, Tensor) else scalar_beside(x._array, value)
+        return fill_where(x, value, wrap(_as_broadcast(x._array, arrays)))
     places, dims = _places(_beside(x._array, arrays), x._array.shape)
     _check_same_dtype(x._array, value)
     if not isinstance(value, Tensor):
@@ -476,25 +474,3 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
         tuple([reshape(i, (1,)) if isinstance(i, Tensor) and not i._array.ndim else i for i in indices]), shape
     )
     return _put(input, arrays, values, accumulate)
-
-
-# ---- where it is not zero ----
-
-
-@op(name="nonzero")
-def _nonzero(x: Any) -> Any:
-    return np.argwhere(x)
-
-
-def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False) -> Any:
-    """The places where `input` is not zero: (n, ndim) int64, or with `as_tuple` one tensor (n,) per dimension."""
-    if as_tuple:
-        x = input if input._array.ndim else reshape(input, (1,))
-        return tuple([wrap(along) for along in nonzero_places(x._array)])
-    result = _nonzero(input)
-    return result if out is None else into(out, result, "nonzero")
-
-
-def argwhere(input: Tensor) -> Tensor:
-    """The places where `input` is not zero, (n, ndim) int64."""
-    return _nonzero(input)

@@ -12,12 +12,10 @@ import numpy as np
 from ..core import Tensor, wrap
 from ..dtypes import FLOATING, INTEGER, as_dtype, scalar_dtype
 from ..inplace import into
-from ..op import op
 from .cast import cast
-from .compare import choose
 from .dims import normalize_dim
-from .index import add_at_places, in_range, nonzero_places, read_mask, read_places, scalar_beside, within, write_places
-from .reduce import sum_to
+from .index import add_at_places, in_range, read_places, scalar_beside, within, write_places
+from .mask import fill_where, nonzero_places, read_mask
 from .shape import broadcast_shapes, expand, part, reshape
 
 __all__ = [
@@ -159,21 +157,6 @@ def _scalar_tensor(x: Tensor, value: Any, name: str) -> Tensor:
 # ---- masks ----
 
 
-@op(name="masked_fill", broadcasts=True)
-def _masked_fill(x: Any, value: Any, mask: Any) -> Any:
-    return choose(mask, value, x)
-
-
-def _kept(g: Any, mask: Any) -> Any:
-    return choose(mask, 0, g)
-
-
-_masked_fill.defvjp(
-    x=lambda g, mask: _kept(g, mask),
-    value=lambda g, value_shape, mask: sum_to(choose(mask, g, 0), shape=value_shape),
-)
-
-
 def _check_mask(mask: Tensor, message: str) -> None:
     if mask._array.dtype != np.bool_:
         raise RuntimeError(
@@ -184,7 +167,7 @@ def _check_mask(mask: Tensor, message: str) -> None:
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`input` with `value`, a number or a 0-d tensor, where `mask` is True; broadcast. RuntimeError unless it is bool."""
     _check_mask(mask, "masked_fill_ only supports boolean masks")
-    return _masked_fill(input, _scalar_tensor(input, value, "masked_fill_"), mask)
+    return fill_where(input, _scalar_tensor(input, value, "masked_fill_"), mask)
 
 
 def _common_shape(name: str, *tensors: Tensor) -> tuple[int, ...]:

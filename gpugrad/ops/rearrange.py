@@ -178,6 +178,8 @@ def repeat_interleave(
         input, dim = reshape(input, (-1,)) if input._array.size else reshape(input, (0,)), 0
     dim = normalize_dim(dim, len(input.shape))
     size = input.shape[dim]
+    if isinstance(repeats, int) and repeats >= 0:
+        return _interleave_evenly(input, int(repeats), dim)
     counts = _counts(repeats, input.device)
     if counts.numel() not in (1, size):
         raise RuntimeError(

@@ -13,7 +13,8 @@ import numpy as np
 from ..core import Tensor
 from ..dtypes import as_dtype, get_default_dtype, int64
 from ..op import op
-from .create import arange, tensor
+from .create import tensor
+from .ranges import arange
 from .rearrange import clone
 from .strided import diagonal
 

@@ -281,7 +281,7 @@ def histogram(
     `bins` is the number of equal parts of `range` (of the data's range by default) or the increasing edges
     themselves. `density` scales the integral to 1. NotImplementedError for integers.
     """
-    from .create import linspace
+    from .ranges import linspace
 
     if numpy_dtype(input) not in FLOATS:
         raise NotImplementedError(
