@@ -159,7 +159,10 @@ class CreateMethods:
         copy: bool = False,
         memory_format: Any = None,
     ) -> Tensor:
-        """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; the tensor itself if nothing changes."""
+        """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; the tensor itself if nothing changes, unless `copy`.
+
+        `non_blocking` changes nothing: a copy to a device never waits for it, a copy to the host always does.
+        """
         from . import ops
         from .ops.cast import cast
         from .ops.transfer import move

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from .core import Tensor
 
@@ -50,19 +48,17 @@ class ExchangeMethods:
 
         if self.is_cuda:
             raise RuntimeError(f"cannot pin '{self.type()}' on {self.device}: only dense CPU tensors can be pinned")
-        if self.is_pinned():
-            return self
         backend.require()
-        if backend.simulated():
-            array = self._array.copy()
-        else:
-            memory = backend.cupy().cuda.alloc_pinned_memory(max(self._array.nbytes, 1))
-            array = np.frombuffer(memory, self._array.dtype, self._array.size).reshape(self._array.shape)
-            array[...] = self._array
-        pinned = wrap(array)
-        pinned.__dict__["_pinned"] = True
-        return pinned
+        from .cuda import pinned
 
-    def is_pinned(self, device: Any = None) -> bool:
+        return self if pinned.holds(self._array) else wrap(pinned.copied(self._array))
+
+    def is_pinned(self: Any, device: Any = None) -> bool:
         """Whether the tensor lies in page-locked memory."""
-        return bool(getattr(self, "__dict__", {}).get("_pinned", False))
+        from .cuda import backend
+
+        if not backend.is_ready():
+            return False
+        from .cuda import pinned
+
+        return pinned.holds(self._array)

@@ -38,7 +38,7 @@ class IndexMethods:
             raise RuntimeError(
                 f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element).__name__}."
             )
-        return bool(ops.eq(self, element)._array.any())
+        return bool(ops.any(ops.eq(self, element)))
 
     # ------------------------------------------------------------------------------------------- reading
 

@@ -157,6 +157,7 @@ def rows(dtype: Any) -> Work:
     yield lambda: backward(F.log_softmax(x, 1))
     yield lambda: F.cross_entropy(x, at, x.detach()[0, :, 0]).backward()
     yield lambda: F.nll_loss(x, at).backward()
+    yield lambda: F.binary_cross_entropy(x, x.detach()).backward()
     yield lambda: F.cross_entropy(x, x.detach()).backward()
     yield lambda: F.cross_entropy(empty(dtype, 4000, 3), index(4000), x.detach()[0, :3, 0]).backward()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from device_tools import on_host
 
 import gpugrad
 from gpugrad import nn
+from gpugrad.nn import functional as F
 
 pytestmark = pytest.mark.cuda
 
@@ -69,6 +72,81 @@ def test_a_host_read_inside_is_refused_and_the_next_capture_works(device: str) -
     x.fill_(5)
     graph.replay()
     assert y.tolist() == [10.0] * 3
+
+
+def draw(*shape: int) -> Any:
+    return gpugrad.tensor(np.random.default_rng(0).normal(size=shape), dtype=gpugrad.float32, device="cuda")
+
+
+HOST_READS: dict[str, Callable[[Any], Any]] = {
+    "item": lambda x: x.sum().item(),
+    "__bool__": lambda x: 1 if x.sum() > 0 else 0,
+    "__float__": lambda x: float(x.sum()),
+    "__repr__": repr,
+    "tolist": lambda x: x.tolist(),
+    "cpu": lambda x: x.cpu(),
+    "nonzero": lambda x: x.nonzero(),
+    "masked_select": lambda x: x[x > 0],
+    "unique": lambda x: x.unique(),
+    "equal": lambda x: gpugrad.equal(x, x),
+    "allclose": lambda x: gpugrad.allclose(x, x),
+    "bincount": lambda x: gpugrad.bincount((x > 0).long().flatten()),
+    "one_hot": lambda x: F.one_hot((x > 0).long()),
+    "tensor": lambda x: gpugrad.tensor([1.0], device=x.device),
+    "copy_": lambda x: x.copy_(gpugrad.zeros(2, 3, 8, 8)),
+    "synchronize": lambda x: gpugrad.cuda.synchronize(),
+}
+
+
+@pytest.mark.parametrize("name", HOST_READS)
+def test_what_a_replay_cannot_repeat_is_refused_by_name(name: str, device: str) -> None:
+    x = draw(2, 3, 8, 8)
+    HOST_READS[name](x)
+    said = rf"^{name}\(\): while a CUDA graph was captured, an array was "
+    with pytest.raises(RuntimeError, match=said), gpugrad.cuda.graph(gpugrad.cuda.CUDAGraph()):
+        HOST_READS[name](nn.Identity()(x))
+    with gpugrad.cuda.graph(gpugrad.cuda.CUDAGraph()):
+        pass  # the next capture works
+    with gpugrad.cuda.graph(gpugrad.cuda.CUDAGraph()), pytest.raises(RuntimeError, match="captures do not nest"):
+        gpugrad.cuda.graph(gpugrad.cuda.CUDAGraph()).__enter__()
+
+
+CAPTURED: dict[str, Callable[[Any], Any]] = {
+    "interpolation": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+    "the nearest pixels": lambda x: F.interpolate(x, size=(5, 11)),
+    "positions": lambda x: F.embedding(gpugrad.arange(8, device=x.device), x[0, 0]),
+    "a grid": lambda x: F.grid_sample(
+        x,
+        F.affine_grid(gpugrad.eye(2, 3, device=x.device).expand(2, 2, 3), [2, 3, 4, 4], align_corners=False),
+        align_corners=False,
+    ),
+    "binary cross-entropy": lambda x: F.binary_cross_entropy(x.sigmoid(), (x > 0).float()),
+    "a number by a mask": lambda x: (x * 1).index_put((x > 0,), gpugrad.zeros((), device=x.device)),
+    "repeated elements": lambda x: x.repeat_interleave(3, 1),
+    "a quantile": lambda x: x.quantile(0.3),
+    "attention": lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
+    "cross-entropy": lambda x: F.cross_entropy(x[0, 0], gpugrad.arange(8, device=x.device)),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_work_done_for_the_first_time_in_a_capture(name: str, device: str) -> None:
+    """What is made once and kept, such as weights of an interpolation, is made beside the graph."""
+    x, other = draw(2, 3, 8, 8).requires_grad_(), draw(2, 3, 8, 8).flip(0) * 1.5
+    graph = gpugrad.cuda.CUDAGraph()
+    with gpugrad.cuda.graph(graph):
+        out = CAPTURED[name](x)
+        (g,) = gpugrad.autograd.grad((out * out).sum(), x)
+    with gpugrad.no_grad():
+        x.copy_(other)
+    graph.replay()
+    graph.replay()
+    leaf = other.clone().requires_grad_()
+    expected = CAPTURED[name](leaf)
+    (expected * expected).sum().backward()
+    assert leaf.grad is not None
+    for found, want in ((out, expected), (g, leaf.grad)):
+        np.testing.assert_allclose(on_host(found), on_host(want), rtol=1e-6, atol=1e-6)
 
 
 def test_replay_without_a_capture(device: str) -> None:

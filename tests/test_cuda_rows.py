@@ -379,6 +379,19 @@ def test_a_target_that_is_no_class(loss: Any, classes: int, pixels: Any) -> None
         assert x.grad is not None and not on_host(x.grad)[0].reshape(classes, -1)[:, 0].any()
 
 
+@pytest.mark.parametrize("bad", [1.5, -0.1, float("nan")])
+@pytest.mark.parametrize("dtype", [gpugrad.float32, gpugrad.float16])
+def test_no_probability(bad: float, dtype: Any) -> None:
+    x = gpugrad.tensor([0.5, 1.0, 0.0, bad]).to("cuda", dtype)
+    loss = F.binary_cross_entropy(x, gpugrad.ones_like(x))
+    with pytest.raises(
+        RuntimeError, match=r"binary_cross_entropy\(\): .* between 0 and 1; .*\(element 3 of 4; found by"
+    ):
+        loss.item()
+    good = F.binary_cross_entropy(x[:3], gpugrad.ones_like(x[:3]))  # the process goes on
+    assert good.item() > 0
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_losses_in_every_order(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUGRAD_SIMULATE_SEED", str(seed))

@@ -20,7 +20,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "gpugrad"
 ONLY_REAL = {  # asked for where backend.simulated() says no
-    *("cuda.MemoryPool", "cuda.using_allocator", "cuda.alloc_pinned_memory", "cuda.nvtx", "from_dlpack"),
+    *("cuda.MemoryPool", "cuda.using_allocator", "cuda.nvtx", "from_dlpack"),
 }
 
 

@@ -55,5 +55,36 @@ def test_pinned_memory(device: str) -> None:
     pinned = x.pin_memory()
     assert not x.is_pinned() and pinned.is_pinned() and pinned.pin_memory() is pinned
     assert pinned.to(device, non_blocking=True).tolist() == [1, 1, 1]
+    assert pinned[1:].is_pinned() and pinned.detach().is_pinned() and not (pinned + 1).is_pinned()
     with pytest.raises(RuntimeError, match="only dense CPU tensors can be pinned"):
         x.to(device).pin_memory()
+
+
+@pytest.mark.cuda
+def test_factories_that_pin(device: str) -> None:
+    made = [
+        gpugrad.zeros(2, pin_memory=True),
+        gpugrad.ones(2, pin_memory=True, requires_grad=True),
+        gpugrad.empty(0, 3, pin_memory=True),
+        gpugrad.tensor([1.0, 2.0], pin_memory=True),
+        gpugrad.rand(2, pin_memory=True),
+        gpugrad.randperm(2, pin_memory=True),
+    ]
+    assert all(t.is_pinned() for t in made) and made[1].requires_grad and made[1].is_leaf
+    assert made[3].tolist() == [1.0, 2.0]
+    with pytest.raises(RuntimeError, match="only dense CPU tensors can be pinned"):
+        gpugrad.zeros(2, device=device, pin_memory=True)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_that_pins(device: str, workers: int) -> None:
+    """Tensors in whatever holds them; what was pinned is copied to the device as it was."""
+    data = [{"x": gpugrad.full((2,), float(i)), "name": str(i), "pair": (i, [gpugrad.ones(1)])} for i in range(4)]
+    loader = gpugrad.utils.data.DataLoader(data, batch_size=2, pin_memory=True, num_workers=workers)
+    batches = list(loader)
+    assert [b["name"] for b in batches] == [["0", "1"], ["2", "3"]]
+    for batch in batches:
+        number, (inner,) = batch["pair"]
+        assert batch["x"].is_pinned() and number.is_pinned() and inner.is_pinned()
+    assert batches[1]["x"].to(device, non_blocking=True).tolist() == [[2.0, 2.0], [3.0, 3.0]]

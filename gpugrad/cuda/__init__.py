@@ -127,9 +127,10 @@ class device:
 
 def synchronize(device: Any = None) -> None:
     """Wait until a device has done all it was given. IndexError if a kernel met a bad index; RuntimeError without one."""
-    from . import bounds
-
     cp = _cupy("synchronize")
+    from . import array, bounds
+
+    array.refuse_in_capture("waited for")
     with cp.cuda.Device(index_of(device, "synchronize")):
         cp.cuda.runtime.deviceSynchronize()
     bounds.check()

@@ -7,8 +7,10 @@ protocols, that is on CuPy; the few whose bodies CuPy cannot run are computed on
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,13 @@ class DeviceArray(cp.ndarray):  # type: ignore[name-defined]
         return cp.ndarray.copy(self, order).view(type=DeviceArray)
 
     copy = several.where_arrays_lie(copy, "copy")  # CuPy's goes to the current device
+
+    def get(self, *args: Any, **options: Any) -> np.ndarray:
+        """A copy on the host. IndexError if a kernel met a bad index before, RuntimeError while a graph is captured."""
+        refuse_in_capture("read by the host")
+        found = cp.ndarray.get(self, *args, **options)
+        bounds.check()
+        return found
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         made = cp.ndarray.reshape(self, *shape, order=order)
@@ -109,6 +118,10 @@ def implement(op: Any) -> Callable[..., Any]:
             return _run_body(op, body, arrays, params)
         except _out_of_memory as error:
             raise out_of_memory(error) from None
+        except cp.cuda.runtime.CUDARuntimeError as error:
+            if "StreamCapture" in str(error):  # CuPy waited for the device
+                refuse_in_capture("read by the host")
+            raise
 
     return several.where_arrays_lie(run, op.name)
 
@@ -140,27 +153,59 @@ def _host(x: Any) -> Any:
 
 def from_numpy(array: np.ndarray) -> DeviceArray:
     """A copy of a NumPy array on the current device. RuntimeError while a graph is captured."""
-    _refuse_in_capture("copied to the device")
+    refuse_in_capture("copied to the device")
     try:
         return cp.asarray(array).view(type=DeviceArray)
     except _out_of_memory as error:
         raise out_of_memory(error) from None
 
 
+def constant(array: np.ndarray) -> DeviceArray:
+    """A copy on the current device of a NumPy array, to be kept and never written: a graph that is captured may read it."""
+    if not capturing:
+        return from_numpy(array)
+    pool = None if backend.simulated() else cp.get_default_memory_pool()  # not the graph's own
+    with allocating_from(pool), cp.cuda.Stream(non_blocking=True) as beside:
+        made = cp.asarray(array).view(type=DeviceArray)
+        beside.synchronize()
+    return made
+
+
+def allocating_from(pool: Any) -> Any:
+    """A context in which arrays lie in a memory pool; None changes nothing."""
+    return nullcontext() if pool is None else cp.cuda.using_allocator(pool.malloc)
+
+
 def to_numpy(array: Any) -> np.ndarray:
-    """A copy on the host. IndexError if a kernel met a bad index before, RuntimeError while a graph is captured."""
-    _refuse_in_capture("read by the host (item, cpu, print, bool or an index that depends on values)")
-    found = array.get()
-    bounds.check()
-    return found
+    """A copy on the host; see `DeviceArray.get`."""
+    return array.get()
 
 
-def _refuse_in_capture(what: str) -> None:
+def refuse_in_capture(what: str) -> None:
+    """RuntimeError, naming the op or method that asked, while a graph is captured."""
     if capturing:
         raise RuntimeError(
-            f"while a CUDA graph was captured, an array was {what}: a replay could not repeat it. Do it before the "
-            "capture or after the replay"
+            f"{_asking()}(): while a CUDA graph was captured, an array was {what}: a replay could not repeat it. Do it "
+            "before the capture or after the replay"
         )
+
+
+_CALLERS = ("gpugrad.nn", "gpugrad.optim", "gpugrad.distributions")  # of ops, as a user is
+
+
+def _asking() -> str:
+    """The name of the op on the call stack, else of what the user called: a method, or a function of tensors."""
+    name, frame = "gpugrad", sys._getframe(2)
+    while frame is not None:
+        code, module = frame.f_code, str(frame.f_globals.get("__name__", "gpugrad.cuda.op"))
+        if code.co_filename == f"<gpugrad {code.co_name}>" and code.co_name != "transfer":
+            return code.co_name.strip("_")
+        if not module.startswith("gpugrad.") or module.startswith(_CALLERS):
+            break
+        if not module.startswith("gpugrad.cuda.") and (code.co_name[0] != "_" or code.co_name.endswith("__")):
+            name = code.co_name
+        frame = frame.f_back  # type: ignore[assignment]
+    return name
 
 
 def full(shape: Any, value: Any, dtype: Any) -> DeviceArray:

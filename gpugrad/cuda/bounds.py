@@ -1,7 +1,8 @@
 """Bad indices: kernels write the first one they meet into four words of device memory; the host looks when it waits.
 
 `words()` is what a kernel takes as its `error` argument (`check_index` in kernels/common.cuh); `number(op)` is what it
-writes to say which op it was. `check()` raises IndexError, and clears the words so that the process can go on.
+writes to say which op it was. `check()` raises IndexError, and clears the words so that the process can go on. Other
+values that an op refuses are reported the same way: `number` of a whole sentence, and it is a RuntimeError.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def words() -> Any:
 
 
 def number(name: str) -> int:
-    """The number that stands for the op called `name`."""
+    """The number that stands for the op called `name`, or for the sentence "op(): what is wrong"."""
     if name not in _names:
         _names.append(name)
     return _names.index(name)
@@ -47,7 +48,7 @@ def check() -> None:
             with backend.cupy().cuda.Device(device):
                 device_words.fill(0)
             index = index - 2**64 if index >= 2**63 else index
-            raise IndexError(
-                f"{_names[op]}(): index {index} is out of bounds for a dimension of size {size}; found by its CUDA kernel "
-                "and reported at the first wait for the device after it"
-            )
+            found = "found by its CUDA kernel and reported at the first wait for the device after it"
+            if ": " in _names[op]:
+                raise RuntimeError(f"{_names[op]} (element {index} of {size}; {found})")
+            raise IndexError(f"{_names[op]}(): index {index} is out of bounds for a dimension of size {size}; {found}")

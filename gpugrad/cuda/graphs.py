@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from ..autograd import Function, grad
@@ -45,15 +44,14 @@ class CUDAGraph:
 
         `pool`: that of another graph (`other.pool()`), whose memory this one may use again.
         """
-        if array.capturing:
-            raise RuntimeError("a graph is being captured already; captures do not nest")
+        _refuse_nested()
         self._stream = cp.cuda.get_current_stream()
         if self._stream.ptr == 0:
             raise RuntimeError(
                 "CUDA graphs must be captured on a non-default stream; use `with gpugrad.cuda.graph(g)`, which makes one"
             )
         self._pool = pool if pool is not None else graph_pool_handle()
-        self._leave = _allocating_from(self._pool)
+        self._leave = array.allocating_from(self._pool)
         self._leave.__enter__()
         self._stream.begin_capture()
         array.capturing = True
@@ -82,13 +80,14 @@ class CUDAGraph:
         return self._pool
 
 
+def _refuse_nested() -> None:
+    if array.capturing:
+        raise RuntimeError("a graph is being captured already; captures do not nest")
+
+
 def graph_pool_handle() -> Any:
     """A memory pool for graphs."""
     return None if backend.simulated() else cp.cuda.MemoryPool()  # a simulated graph keeps its arrays by itself
-
-
-def _allocating_from(pool: Any) -> Any:
-    return nullcontext() if pool is None else cp.cuda.using_allocator(pool.malloc)
 
 
 class graph:
@@ -106,6 +105,7 @@ class graph:
         self._collecting = False
 
     def __enter__(self) -> None:
+        _refuse_nested()
         cp.cuda.runtime.deviceSynchronize()
         gc.collect()
         self._collecting = gc.isenabled()

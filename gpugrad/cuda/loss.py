@@ -1,4 +1,8 @@
-"""The squared difference on the device, out of formulas and a reduction: its body counts on NumPy's `out=`."""
+"""Losses on the device: what is no formula of theirs.
+
+The squared difference out of formulas and a reduction, as its body counts on NumPy's `out=`; the look at probabilities by
+`kernels/loss.cu`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ import numpy as np
 
 from ..dtypes import FLOATS, LOW_PRECISION
 from ..ops.cast import cast
-from ..ops.loss import _mse_loss
+from ..ops.loss import NO_PROBABILITY, _mse_loss, probabilities
 from ..ops.reduce import mean_over, sum_over
+from . import bounds
 from .array import DeviceArray
+from .copy import contiguous
+from .module import blocks_for, cuda_name
+from .rows import kernel
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -27,6 +35,15 @@ def _(x: Any, y: Any, *, reduction: str) -> Any:
     if reduction != "none":
         out = (mean_over if reduction == "mean" else sum_over)(out, dim=None, keepdim=False)
     return cast(out, dtype)
+
+
+@probabilities.kernel
+def _(x: Any) -> Any:
+    if x.dtype in FLOATS and x.size:
+        run = kernel("loss.cu", f"check_probabilities<{cuda_name(x.dtype)}>")
+        given = (np.int64(x.size), contiguous(x), bounds.words(), np.int32(bounds.number(NO_PROBABILITY)))
+        run(blocks_for(x.size, 256), (256,), given)
+    return x if x.dtype in FLOATS else NotImplemented
 
 
 __all__: list[str] = []

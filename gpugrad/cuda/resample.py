@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dtypes import FLOATS
 from ..ops.resample import Weights, pick_pixels, resample_along, sources_of, taps_of
-from .array import empty, from_numpy
+from .array import constant, empty
 from .copy import contiguous, zeros
 from .index import read
 from .module import Kernel, blocks_for, cuda_name, current_device, kernels
@@ -40,12 +40,12 @@ def _band(weights: Weights, dtype: Any, device: int) -> tuple[Any, Any, np.int32
     first = np.minimum(first, columns - width)
     band = np.zeros((rows, width))
     np.add.at(band, (made, used - first[made]), values)
-    return from_numpy(first.astype(np.int32)), from_numpy(band.astype(dtype)), np.int32(width)
+    return constant(first.astype(np.int32)), constant(band.astype(dtype)), np.int32(width)
 
 
 @functools.lru_cache(maxsize=256)
 def _sources(weights: Weights, device: int) -> Any:
-    return from_numpy(sources_of(weights))
+    return constant(sources_of(weights))
 
 
 @resample_along.kernel

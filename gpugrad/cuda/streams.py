@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..device import Device
-from . import backend, bounds, index_of
+from . import array, backend, bounds, index_of
 
 cp = backend.cupy()
 
@@ -29,6 +29,7 @@ class Stream:
 
     def synchronize(self) -> None:
         """Wait until all work in this stream is done. IndexError if a kernel met a bad index."""
+        array.refuse_in_capture("waited for")
         self.made.synchronize()
         bounds.check()
 
@@ -93,6 +94,7 @@ class Event:
 
     def synchronize(self) -> None:
         """Wait for the work before it. IndexError if a kernel met a bad index."""
+        array.refuse_in_capture("waited for")
         self.made.synchronize()
         bounds.check()
 

@@ -67,8 +67,13 @@ def tensor(
     """
     if isinstance(data, Tensor) and type(data._array) is not np.ndarray:
         made = data.detach().to(device=as_device(device or data.device), dtype=dtype, copy=True)
-        return made.requires_grad_(requires_grad)
-    return make(np.array(to_array(data, dtype)), device, requires_grad)
+        return pinned(made.requires_grad_(requires_grad), pin_memory)
+    return pinned(make(np.array(to_array(data, dtype)), device, requires_grad), pin_memory)
+
+
+def pinned(made: Tensor, pin_memory: bool) -> Tensor:
+    """The leaf `made`, in page-locked memory if that is wanted; RuntimeError on a device, or without one."""
+    return made.detach().pin_memory().requires_grad_(made._requires_grad) if pin_memory else made
 
 
 def to_array(data: Any, wanted: Any = None) -> np.ndarray:
@@ -155,13 +160,20 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 
 
 def _filled(
-    size: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, out: Tensor | None, name: str
+    size: Any,
+    value: Any,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    out: Tensor | None,
+    name: str,
+    pin_memory: bool = False,
 ) -> Tensor:
     shape = as_size(size)
     if any(s < 0 for s in shape):
         raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     wanted = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    made = make_full(shape, value, wanted, device_for(device, out), requires_grad)
+    made = pinned(make_full(shape, value, wanted, device_for(device, out), requires_grad), pin_memory)
     return made if out is None else into(out, made, name)
 
 
@@ -187,7 +199,7 @@ def zeros(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of zeros: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return _filled(sizes if size is None else (size,), 0, dtype, device, requires_grad, out, "zeros")
+    return _filled(sizes if size is None else (size,), 0, dtype, device, requires_grad, out, "zeros", pin_memory)
 
 
 def ones(
@@ -201,7 +213,7 @@ def ones(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of ones."""
-    return _filled(sizes if size is None else (size,), 1, dtype, device, requires_grad, out, "ones")
+    return _filled(sizes if size is None else (size,), 1, dtype, device, requires_grad, out, "ones", pin_memory)
 
 
 def empty(
@@ -216,7 +228,7 @@ def empty(
     memory_format: Any = None,
 ) -> Tensor:
     """A tensor whose values are whatever was in memory."""
-    return _filled(sizes if size is None else (size,), None, dtype, device, requires_grad, out, "empty")
+    return _filled(sizes if size is None else (size,), None, dtype, device, requires_grad, out, "empty", pin_memory)
 
 
 def full(

@@ -91,7 +91,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     message = "Class values must be non-negative, got {0}."
     within(values, low=0, size=np.iinfo(np.int64).max, error=RuntimeError, message=message)
     if num_classes == -1:
-        num_classes = int(values.max()) + 1
+        num_classes = int(tensor.max()) + 1
     message = f"Class values must be smaller than num_classes, got {{0}} of {num_classes} classes."
     within(values, low=0, size=num_classes, error=RuntimeError, message=message)
     zeros = wrap(arrays_beside(values).full((*values.shape, num_classes), 0, values.dtype))

@@ -191,16 +191,25 @@ def smooth_l1_loss(
 # ---- probabilities of two classes, distributions ----
 
 
-def _bce_body(x: Any, y: Any) -> Any:
+NO_PROBABILITY = (
+    "binary_cross_entropy(): all elements of input should be between 0 and 1; apply sigmoid first, or use "
+    "binary_cross_entropy_with_logits"
+)
+
+
+@op
+def probabilities(x: Any) -> Any:
+    """`x` itself; RuntimeError unless all of it lies in [0, 1]. A kernel looks for itself, and reports at the next wait."""
     if not np.all((x >= 0) & (x <= 1)):
-        raise RuntimeError(
-            "all elements of input should be between 0 and 1; apply sigmoid first, or use "
-            "binary_cross_entropy_with_logits"
-        )
-    return (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)
+        raise RuntimeError(NO_PROBABILITY)
+    return x
 
 
-_bce = op(widen(_bce_body), name="binary_cross_entropy", names=("input", "target"), broadcasts=True, promotes=True)
+_bce = binary(
+    "binary_cross_entropy",
+    lambda x, y: (y - 1) * clamp_min(log1p(-x), -100) - y * clamp_min(log(x), -100),
+    names=("input", "target"),
+)
 _bce.defvjp(
     x=lambda g, x, y: g * (x - y) / clamp_min(x * (1 - x), 1e-12),
     y=lambda g, x: g * (clamp_min(log1p(-x), -100) - clamp_min(log(x), -100)),
@@ -217,10 +226,11 @@ def binary_cross_entropy(
 ) -> Tensor:
     """Cross-entropy of probabilities with targets in [0, 1]; logarithms are cut off at -100.
 
-    ValueError if the shapes differ, RuntimeError for an `input` outside [0, 1].
+    ValueError if the shapes differ, RuntimeError for an `input` outside [0, 1]: on a device at the next wait for it.
     """
     reduction = _legacy(size_average, reduce, reduction)
     _require_same_shape("binary_cross_entropy", input, target)
+    probabilities(input._array)
     losses = _bce(input, target)
     return _reduced(losses if weight is None else losses * weight, reduction)
 
@@ -323,7 +333,7 @@ def gaussian_nll_loss(
                 var = var.reshape((*shape[:-1], 1))
             elif not (var.ndim == input.ndim and tuple(var.shape) == (*shape[:-1], 1)):
                 raise ValueError(f"var is of incorrect size: {tuple(var.shape)} for an input of {shape}")
-        if bool((var.detach()._array < 0).any()):
+        if bool((var.detach() < 0).any()):
             raise ValueError("var has negative entry/entries")
         var = var + (clamp(var.detach(), eps) - var.detach())  # the gradient passes the bound
     elif var < 0:

@@ -153,14 +153,20 @@ def _quantile(
 
 
 def _check_quantile(name: str, input: Any, q: Any, interpolation: str) -> tuple[Any, bool]:
-    """`q` as a tensor, and whether it is a single number. RuntimeErrors as PyTorch has them."""
-    from .create import tensor
+    """`q` as a tensor, and whether it is a single number. RuntimeErrors as PyTorch has them.
+
+    A tensor on a device is not looked at, so that nobody waits for it.
+    """
+    from .create import full, tensor
 
     dtype = numpy_dtype(input)
     if dtype not in (np.float32, np.float64):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {as_dtype(dtype)}")
-    if not isinstance(q, Tensor):
-        q = tensor(q, dtype=input.dtype, device=input.device)
+    within = not isinstance(q, Tensor) or q.is_cuda or bool(((q >= 0) & (q <= 1)).all())
+    if isinstance(q, (int, float)):
+        within, q = 0 <= q <= 1, full((), q, dtype=input.dtype, device=input.device)
+    elif not isinstance(q, Tensor):
+        within, q = all(0 <= x <= 1 for x in np.ravel(q)), tensor(q, dtype=input.dtype, device=input.device)
     if q.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got {q.ndim} dimensions")
     if numpy_dtype(q) != dtype:
@@ -171,7 +177,7 @@ def _check_quantile(name: str, input: Any, q: Any, interpolation: str) -> tuple[
         )
     if 0 in input.shape:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
-    if not bool(((q >= 0) & (q <= 1)).all()):
+    if not within:
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     return q, q.ndim == 0
 

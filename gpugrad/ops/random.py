@@ -16,7 +16,7 @@ from ..errors import on_two_devices
 from ..inplace import check_writable, into
 from ..op import op
 from ..random import engine_of
-from .create import device_for, make
+from .create import device_for, make, pinned
 from .dims import as_size
 
 __all__ = [
@@ -101,7 +101,7 @@ def rand(
     """Uniform numbers in [0, 1)."""
     array = _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "rand", out)
     made = wrap(_filled(array, "uniform_", generator), requires_grad)
-    return made if out is None else into(out, made, "rand")
+    return pinned(made, pin_memory) if out is None else into(out, made, "rand")
 
 
 def randn(
@@ -118,7 +118,7 @@ def randn(
     """Standard normal numbers."""
     array = _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "randn", out)
     made = wrap(_filled(array, "normal_", generator), requires_grad)
-    return made if out is None else into(out, made, "randn")
+    return pinned(made, pin_memory) if out is None else into(out, made, "randn")
 
 
 def randint(
@@ -164,7 +164,7 @@ def randperm(
     wanted = (int64 if dtype is None else as_dtype(dtype)).numpy
     where = device_for(device, out)
     made = make(sampling.randperm(n, wanted, generator=engine_of(generator, where).on_host()), where, requires_grad)
-    return made if out is None else into(out, made, "randperm")
+    return pinned(made, pin_memory) if out is None else into(out, made, "randperm")
 
 
 def _like(input: Tensor, dtype: Any, device: Any, requires_grad: bool, name: str) -> Any:

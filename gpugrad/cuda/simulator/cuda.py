@@ -12,7 +12,7 @@ from .device import (
     get_elapsed_time,
     runtime,
 )
-from .memory import MemoryPool
+from .memory import MemoryPool, PinnedMemoryPointer, alloc_pinned_memory
 from .module import Function, Module
 
 __all__ = [
@@ -23,7 +23,9 @@ __all__ = [
     "Graph",
     "MemoryPool",
     "Module",
+    "PinnedMemoryPointer",
     "Stream",
+    "alloc_pinned_memory",
     "compiler",
     "get_current_stream",
     "get_elapsed_time",

@@ -204,3 +204,12 @@ class MemoryPool:
 
     def get_limit(self) -> int:
         return device_memory().account.limit
+
+
+class PinnedMemoryPointer(bytearray):
+    """Page-locked memory of the host: here it is any."""
+
+
+def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:
+    """`size` bytes of it."""
+    return PinnedMemoryPointer(size)

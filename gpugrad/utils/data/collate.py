@@ -53,6 +53,17 @@ def default_convert(data: Any) -> Any:
     return data
 
 
+def pinned(data: Any) -> Any:
+    """A batch with its tensors, and whatever else has a `pin_memory`, in page-locked memory."""
+    if isinstance(data, Mapping):
+        return _like(data, {key: pinned(value) for key, value in data.items()})
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*map(pinned, data))
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return _like(data, [pinned(value) for value in data])
+    return data.pin_memory() if hasattr(data, "pin_memory") else data
+
+
 def _from_numpy(batch: Sequence[Any]) -> Tensor:
     known = BY_NUMPY.get(batch[0].dtype)
     if known is None:

@@ -7,8 +7,9 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ...cuda import is_available
 from ...random import Generator
-from .collate import default_collate, default_convert
+from .collate import default_collate, default_convert, pinned
 from .dataset import IterableDataset
 from .pool import Pool
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
@@ -24,7 +25,8 @@ class DataLoader:
     `batch_size=None` samples come one by one. With `num_workers` > 0 as many processes make `prefetch_factor` batches
     each ahead of time; batches come in the same order as without, and an exception in a worker is raised here, its
     traceback in the message. `timeout` is in seconds per batch. Each pass draws a seed for the workers from
-    `generator` (the default one if None), as PyTorch does. `pin_memory` and `in_order` are accepted and change nothing.
+    `generator` (the default one if None), as PyTorch does. With `pin_memory`, where there is a CUDA device, the tensors of
+    a batch are copied to page-locked memory. `in_order` is accepted and changes nothing.
     ValueError for options that exclude each other.
     """
 
@@ -88,6 +90,9 @@ class DataLoader:
         super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator[Any]:
+        return map(pinned, self._batches()) if self.pin_memory and is_available() else self._batches()
+
+    def _batches(self) -> Iterator[Any]:
         indices = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
         if self._pool is not None:
             return self._pool.batches(indices)
