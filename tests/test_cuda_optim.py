@@ -195,6 +195,34 @@ def test_a_captured_step_goes_on_at_each_replay(device: str) -> None:
     assert optimizers[1].state[p]["step"].item() == 4
 
 
+MOVED = "SGD Adam AdamW RMSprop Adagrad Adadelta Adamax NAdam RAdam Rprop ASGD LBFGS".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("name", MOVED)
+@pytest.mark.filterwarnings("ignore::gpugrad.cuda.array.HostFallbackWarning")
+def test_states_follow_a_model_that_is_moved_after_the_first_step(name: str, device: str) -> None:
+    losses = []
+    for where in ("cpu", device):
+        gpugrad.manual_seed(0)
+        model, x = gpugrad.nn.Linear(3, 2), gpugrad.randn(4, 3)
+        options = {"lr": 0.1, "momentum": 0.9} if name == "SGD" else {}
+        optimizer = getattr(optim, name)(model.parameters(), **options)
+
+        def loss(model: Any = model, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            value = (model(x) ** 2).mean()  # noqa: B023
+            value.backward()
+            return value
+
+        optimizer.step(loss)
+        model.to(where)
+        x = x.to(where)
+        losses.append([float(optimizer.step(loss)) for _ in range(3)])
+        tensors = [t for state in optimizer.state.values() for t in state.values() if isinstance(t, gpugrad.Tensor)]
+        assert tensors and all(t.device.type == where for t in tensors)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
 def test_saved_state_goes_on_on_the_device(device: str) -> None:
     rng = np.random.default_rng(2)
     values, grads = rng.normal(size=(2, 40)), rng.normal(size=(4, 2, 40))
@@ -236,11 +264,11 @@ def test_what_cannot_be_updated_is_refused_before_anything_is_written(device: st
     with pytest.raises(RuntimeError, match=r"cannot update a read-only array, such as an expanded one; clone\(\) it"):
         optimizer.step()
     assert first.tolist() == [1, 1, 1]
-    moved = nn.Linear(2, 2)
-    optimizer = optim.Adam(moved.parameters())
-    moved(gpugrad.ones(1, 2)).sum().backward()
+    part = nn.Linear(2, 2).to(device)
+    optimizer = optim.Adam(part.parameters())
+    part(gpugrad.ones(1, 2, device=device)).sum().backward()
     optimizer.step()
-    moved.to(device)
+    optimizer.state[part.bias]["exp_avg"] = gpugrad.zeros(2)
     with pytest.raises(RuntimeError, match="the state of an optimizer is not on the CUDA device of its parameters"):
         optimizer.step()
 

@@ -87,8 +87,8 @@ def _check(columns: list[list[Any]], steps: list[Any]) -> None:
     for x in chain(*columns, steps):
         if type(x) is not DeviceArray:
             raise RuntimeError(
-                "the state of an optimizer is not on the CUDA device of its parameters: move the model before the first "
-                "step, or load the optimizer's state_dict() into it again after the move"
+                "the state of an optimizer is not on the CUDA device of its parameters: load the optimizer's "
+                "state_dict() into it again after a part of them was moved"
             )
         if x.size and any(s == 0 and n != 1 for s, n in zip(x.strides, x.shape)):
             raise RuntimeError(

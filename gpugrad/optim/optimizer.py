@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from ..core import Tensor, mark_written, wrap
-from ..device import array_device, on_one_device
+from ..device import apart, array_device, on_one_device
 from ..hooks import RemovableHandle, add_hook
 from ..hooks import _Hooks as Hooks
 from ..modes import enable_grad
@@ -192,16 +192,32 @@ class Optimizer:
             return closure()
 
     def _groups(self) -> Iterable[tuple[dict[str, Any], list[Tensor]]]:
-        """Each group with those of its parameters that have a gradient, by device, if there are any."""
+        """Each group with those of its parameters that have a gradient, by device, if there are any.
+
+        The states are where the parameters are.
+        """
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
             arrays = [p._array for p in params]
             if on_one_device(arrays):
                 if params:
+                    self._take_along(params)
                     yield group, params
             else:  # parameters on two devices are updated apart
                 for device in dict.fromkeys(map(array_device, arrays)):
-                    yield group, [p for p, x in zip(params, arrays) if array_device(x) == device]
+                    there = [p for p, x in zip(params, arrays) if array_device(x) == device]
+                    self._take_along(there)
+                    yield group, there
+
+    def _take_along(self, params: list[Tensor]) -> None:
+        """Move the states of `params` to their device, if they were moved there after the first step."""
+        first = params[0]
+        for value in self.state[first].values() if first in self.state else ():
+            if isinstance(value, Tensor):
+                if apart(value._array, first._array):
+                    self.state.update({p: _follow(p, self.state[p]) for p in params})
+                    self._workspaces.clear()
+                return
 
     def _update(
         self,
