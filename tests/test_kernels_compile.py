@@ -28,20 +28,28 @@ def kernels_used(dtypes: str) -> list[tuple[str, list[str]]]:
     return json.loads(done.stdout)
 
 
+def taken_apart(source: str) -> tuple[str, str]:
+    """The kernel file that a source is, or includes, and the formulas behind it."""
+    include = re.match(r'#include "(\S+)"\n', source)
+    line = re.match(r'#line 1 "kernels/(\S+)"\n', source)
+    assert include or line, source[:200]
+    return (include[1], source[include.end() :]) if include else (line[1], "")  # type: ignore[index]
+
+
+def renamed(text: str, number: int) -> str:
+    """A text with the formulas of source `number`, which are counted in each source, by names of their own."""
+    return re.sub(r"\bFormula(\d+)\b", rf"Formula_{number}_\1", text)
+
+
 def merged(used: list[tuple[str, list[str]]]) -> dict[str, tuple[str, list[str]]]:
     """One source for each kernel file, and all that is asked of it: formulas get names of their own."""
     sources: dict[str, tuple[list[str], list[str]]] = {}
     for number, (source, names) in enumerate(used):
-        include = re.match(r'#include "(\S+)"\n', source)
-        line = re.match(r'#line 1 "kernels/(\S+)"\n', source)
-        assert include or line, source[:200]
-        file = include[1] if include else line[1]  # type: ignore[index]
+        file, text = taken_apart(source)
         parts, wanted = sources.setdefault(file, ([f'#include "{file}"'], []))
-        if include:
-            rename = lambda text, n=number: re.sub(r"\bFormula(\d+)\b", rf"Formula_{n}_\1", text)  # noqa: E731
-            parts.append(rename(source[include.end() :]))
-            names = [rename(name) for name in names]
-        wanted += names
+        if text:
+            parts.append(renamed(text, number))
+        wanted += [renamed(name, number) for name in names]
     return {file: ("\n".join(parts) + "\n", list(dict.fromkeys(names))) for file, (parts, names) in sources.items()}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from device_tools import need
+from test_kernels_compile import DTYPES
 
 need("g++")
 
@@ -62,6 +63,15 @@ def test_softmax() -> None:
     done = sanitized(["-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *tests])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "20 passed" in done.stdout
+
+
+@pytest.mark.timeout(300)  # to compile them
+@pytest.mark.parametrize("dtypes", DTYPES)
+def test_every_kernel(dtypes: str) -> None:
+    """All that kernels/ holds, as ops, layers and optimizers launch it: in bounds, and nothing undefined."""
+    done = sanitized([str(HERE / "kernels_sanitized.py"), *dtypes.split()])
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
 
 
 def test_the_library_must_be_there_from_the_start() -> None:
