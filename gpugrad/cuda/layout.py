@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .strides import SMALL, merged
+
 MAX_DIMS = 8  # kMaxDims of kernels/elementwise.cu
 
 ArrayPlace = tuple[Any, Any, int]  # shape, strides in bytes, itemsize
@@ -25,7 +27,7 @@ class Layout:
         self.shape, self.flat = shape, flat
         self.sizes, self.strides = sizes or [1], [row or [0] for row in strides]
         self.count = math.prod(shape)
-        self.small = self.count < 2**31 - 2**20
+        self.small = self.count < SMALL
         self._takes: dict[int, bool] = {}
         self._axes: dict[Any, Any] = {}
 
@@ -86,21 +88,3 @@ def _strides(shape: Any, own: Any, strides: Any, itemsize: int) -> list[int]:
     """The strides of an array, in elements, over the broadcast shape: 0 where it is repeated."""
     lead = len(shape) - len(own)
     return [0] * lead + [0 if n == 1 else s // itemsize for n, s in zip(own, strides)]
-
-
-def merged(shape: Any, strides: list[list[int]]) -> tuple[list[int], list[list[int]]]:
-    """The dimensions without those of size 1, neighbours that every array walks through evenly made one."""
-    sizes: list[int] = []
-    rows: list[list[int]] = [[] for _ in strides]
-    for d, n in enumerate(shape):
-        if n == 1:
-            continue
-        if sizes and all(row[-1] == s[d] * n for row, s in zip(rows, strides)):
-            sizes[-1] *= n
-            for row, s in zip(rows, strides):
-                row[-1] = s[d]
-        else:
-            sizes.append(n)
-            for row, s in zip(rows, strides):
-                row.append(s[d])
-    return sizes, rows
