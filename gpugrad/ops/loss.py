@@ -191,10 +191,7 @@ def smooth_l1_loss(
 # ---- probabilities of two classes, distributions ----
 
 
-NO_PROBABILITY = (
-    "binary_cross_entropy(): all elements of input should be between 0 and 1; apply sigmoid first, or use "
-    "binary_cross_entropy_with_logits"
-)
+NO_PROBABILITY = "binary_cross_entropy(): all elements of input should be between 0 and 1; apply sigmoid, or use binary_cross_entropy_with_logits"
 
 
 @op
@@ -209,6 +206,7 @@ _bce = binary(
     "binary_cross_entropy",
     lambda x, y: (y - 1) * clamp_min(log1p(-x), -100) - y * clamp_min(log(x), -100),
     names=("input", "target"),
+    refused=INTEGRAL,
 )
 _bce.defvjp(
     x=lambda g, x, y: g * (x - y) / clamp_min(x * (1 - x), 1e-12),
