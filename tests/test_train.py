@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import os
 import signal
 import subprocess
@@ -156,3 +157,31 @@ def test_the_device_s_loss_curve_is_the_cpu_s(model: str, optimizer: str, device
         curves.append([[float(x) for x in row.split()] for row in losses(out)])
     assert len(curves[0]) == 2
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_step_on_the_device_waits_for_nothing(
+    model: str, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images and their order are there: ten steps more copy nothing more, and the host waits no more often."""
+    from gpugrad.cuda import backend
+
+    if not backend.simulated():
+        pytest.skip("a GPU counts no transfers")
+    counters = importlib.import_module("gpugrad.cuda.simulator.device").counters
+    monkeypatch.setitem(sys.modules, "rich.progress", None)  # a bar shows figures every tenth of a second
+    images, labels, *_ = load_digits()
+    found = []
+    for number in (160, 320):
+        data = tmp_path / f"data{number}"
+        data.mkdir()
+        for part, of in (("train", number), ("t10k", 40)):
+            write_idx(data / f"{part}-images-idx3-ubyte", images[:of])
+            write_idx(data / f"{part}-labels-idx1-ubyte", labels[:of])
+        options = ["--model", model, "--data", str(data), "--epochs", "1", "--batch-size", "16"]
+        for run in range(2):  # what is made once and kept is there in the second
+            counters.reset()
+            assert main(["train", "--device", device, *options, "--out", str(tmp_path / f"{number} {run}")]) == 0
+        found.append((counters.host_to_device, counters.device_to_host, counters.synchronizations))
+    assert found[0] == found[1]

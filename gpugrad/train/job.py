@@ -87,8 +87,9 @@ def _epoch(
     """Go through the training images once, in an order the generator draws, then measure on the test images."""
     began = time.perf_counter()
     x, y = images.train
-    order = gpugrad.randperm(len(y))
-    total_loss, correct = 0.0, 0
+    order = gpugrad.randperm(len(y)).to(y.device)
+    # Of losses and of right answers, beside the images: nobody waits for them
+    sums = gpugrad.zeros(2, dtype=gpugrad.float64, device=y.device)
     model.train()
     for start in range(0, len(y), options.batch_size):
         index = order[start : start + options.batch_size]
@@ -98,10 +99,11 @@ def _epoch(
         loss = F.cross_entropy(logits, target)
         loss.backward()
         optimizer.step()
-        total_loss += loss.item() * len(target)
-        correct += int((logits.argmax(1) == target).sum())
+        right = (logits.argmax(1) == target).sum()
+        sums.add_(gpugrad.stack([loss.detach().double() * len(target), right.double()]))
         seen = start + len(target)
-        progress.step(epoch, len(target), total_loss / seen, correct / seen)
+        progress.step(epoch, len(target), lambda seen=seen: (sums / seen).tolist())
+    total_loss, correct = sums.tolist()
     seconds = time.perf_counter() - began
     test_loss, test_accuracy = evaluate(model, *images.test)
     return {

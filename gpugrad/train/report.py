@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..atomic import atomic_write
+
+_PERIOD = 0.1  # seconds between two readings of the figures
 
 
 class Progress:
@@ -28,7 +31,7 @@ class Progress:
         self.bar = Progress(*columns)
         self.bar.start()
         self.task = self.bar.add_task("", total=self.epochs * self.samples)
-        self.began = time.perf_counter()
+        self.began, self.shown = time.perf_counter(), -_PERIOD
         self.seen = 0
         return self
 
@@ -36,14 +39,23 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
-    def step(self, epoch: int, samples: int, loss: float, accuracy: float) -> None:
-        """One batch of `samples` has been trained on; `loss` and `accuracy` are the epoch's so far."""
+    def step(self, epoch: int, samples: int, figures: Callable[[], Sequence[float]]) -> None:
+        """One batch of `samples` has been trained on; `figures` gives loss and accuracy of the epoch so far.
+
+        They are asked for ten times a second at most: to read them is to wait for the device.
+        """
         if self.bar is None:
             return
         self.seen += samples
-        rate = self.seen / (time.perf_counter() - self.began)
+        completed, now = (epoch - 1) * self.samples + self._in_epoch(samples), time.perf_counter()
+        if now < self.shown + _PERIOD:
+            self.bar.update(self.task, completed=completed)
+            return
+        self.shown = now
+        loss, accuracy = figures()
+        rate = self.seen / (now - self.began)
         text = f"epoch {epoch:>3}  loss {loss:.4f}  accuracy {accuracy:.2%}  {rate:,.0f} samples/s"
-        self.bar.update(self.task, completed=(epoch - 1) * self.samples + self._in_epoch(samples), description=text)
+        self.bar.update(self.task, completed=completed, description=text)
 
     def _in_epoch(self, samples: int) -> int:
         return self.seen % self.samples or self.samples
