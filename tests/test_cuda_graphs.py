@@ -58,6 +58,52 @@ def test_a_captured_step_trains_as_an_eager_one(device: str) -> None:
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_a_whole_step_draws_and_updates_at_each_replay(name: str, device: str) -> None:
+    """Matrix products, dropout, a norm, cross-entropy, clipping and the update inside: the losses of eager steps."""
+    losses, weights = [], []
+    for captured in (False, True):
+        gpugrad.manual_seed(0)
+        layers = (nn.Linear(4, 16), nn.GELU(), nn.Dropout(0.4), nn.LayerNorm(16), nn.Linear(16, 3))
+        model = nn.Sequential(*layers).to(device)
+        options = {"momentum": 0.9} if name == "SGD" else {"weight_decay": 0.1}
+        optimizer = getattr(gpugrad.optim, name)(model.parameters(), lr=0.05, **options)
+        x, y = gpugrad.zeros(6, 4, device=device), gpugrad.zeros(6, dtype=gpugrad.int64, device=device)
+
+        def step(model: Any = model, optimizer: Any = optimizer, x: Any = x, y: Any = y) -> Any:
+            optimizer.zero_grad(set_to_none=True)
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            return loss
+
+        loss, found = step(), []  # also warms up
+        graph = gpugrad.cuda.CUDAGraph()
+        if captured:
+            with gpugrad.cuda.graph(graph):
+                loss = step()
+        rng = np.random.default_rng(1)
+        for _ in range(4):
+            x.copy_(gpugrad.tensor(rng.normal(size=(6, 4)), dtype=gpugrad.float32))
+            y.copy_(gpugrad.tensor(rng.integers(0, 3, 6)))
+            if captured:
+                graph.replay()
+            else:
+                loss = step()
+            found.append(loss.item())
+        losses.append(found)
+        weights.append(on_host(model[0].weight))
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+    np.testing.assert_allclose(weights[1], weights[0], rtol=1e-5, atol=1e-7)
+
+
+def test_a_graphed_callable_takes_the_shapes_it_was_made_for(device: str) -> None:
+    layer = gpugrad.cuda.make_graphed_callables(nn.Linear(3, 2).to(device), (gpugrad.zeros(4, 3, device=device),))
+    with pytest.raises(RuntimeError, match=r"shapes are \[4, 3\] and \[5, 3\]"):
+        layer(gpugrad.zeros(5, 3, device=device))
+
+
 def test_a_host_read_inside_is_refused_and_the_next_capture_works(device: str) -> None:
     x = gpugrad.ones(3, device=device)
     graph = gpugrad.cuda.CUDAGraph()
