@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -58,14 +59,7 @@ def randperm(n: int, dtype: np.dtype | type = np.int64, *, generator: Mt19937) -
     uint8.
     """
     dtype = np.dtype(dtype)
-    if n < 0:
-        raise RuntimeError(f"randperm expects n to be non-negative, but got {n}")
-    if dtype not in _ARITHMETIC:
-        raise NotImplementedError(
-            f"randperm is not implemented for {dtype}; use int64 or another signed or floating dtype"
-        )
-    if n and int(np.array(n - 1).astype(dtype)) != n - 1:
-        raise RuntimeError(f"randperm expects a dtype that holds all integers below n={n}, but got {dtype}")
+    check_randperm(n, dtype)
     order = np.arange(n)
     numbers = memoryview(order.data)  # Python reads and writes its elements three times as fast as the array's
     if n < _LONG_PERMUTATION:
@@ -83,6 +77,18 @@ def randperm(n: int, dtype: np.dtype | type = np.int64, *, generator: Mt19937) -
     return order.astype(dtype, copy=False)
 
 
+def check_randperm(n: int, dtype: np.dtype) -> None:
+    """The errors of `randperm`."""
+    if n < 0:
+        raise RuntimeError(f"randperm expects n to be non-negative, but got {n}")
+    if dtype not in _ARITHMETIC:
+        raise NotImplementedError(
+            f"randperm is not implemented for {dtype}; use int64 or another signed or floating dtype"
+        )
+    if n and int(np.array(n - 1).astype(dtype)) != n - 1:
+        raise RuntimeError(f"randperm expects a dtype that holds all integers below n={n}, but got {dtype}")
+
+
 def multinomial(probs: np.ndarray, num_samples: int, replacement: bool = False, *, generator: Mt19937) -> np.ndarray:
     """Indices drawn with probabilities proportional to `probs`, (categories,) or (rows, categories).
 
@@ -93,7 +99,7 @@ def multinomial(probs: np.ndarray, num_samples: int, replacement: bool = False, 
     Raises RuntimeError if `probs` is not floating or not 1-d or 2-d, holds negative or non-finite numbers or a row that
     sums to 0, or if `num_samples` is below 1 or, without replacement, above the number of categories.
     """
-    _check_multinomial(probs, num_samples, replacement)
+    check_multinomial(probs, num_samples, replacement)
     if len(probs) == 0 and probs.ndim == 2:
         return np.empty((0, num_samples), np.int64)
     _check_probabilities(probs)
@@ -107,7 +113,8 @@ def multinomial(probs: np.ndarray, num_samples: int, replacement: bool = False, 
     return np.argsort(-scores, axis=-1, kind="stable")[..., :num_samples].copy()
 
 
-def _check_multinomial(probs: np.ndarray, num_samples: int, replacement: bool) -> None:
+def check_multinomial(probs: Any, num_samples: int, replacement: bool) -> None:
+    """The errors of `multinomial` that do not depend on the values of `probs`."""
     if probs.ndim not in (1, 2):
         raise RuntimeError(f"multinomial expects probabilities of 1 or 2 dims, but got shape {probs.shape}")
     if probs.dtype not in FLOATS:

@@ -289,7 +289,8 @@ def test_a_generator_belongs_to_its_device(device: str) -> None:
     assert g.get_state().tolist() != before.tolist() and g.get_state().tolist() == twin.get_state().tolist()
 
 
-def test_what_is_drawn_on_the_host_follows_the_device_s_seed(device: str) -> None:
+def test_every_draw_follows_the_device_s_seed(device: str) -> None:
+    """Those that are made out of fills there, and those (`poisson`) that are drawn on the host."""
     weights = gpugrad.tensor([1.0, 2.0, 3.0, 4.0], device=device)
 
     def draws() -> list[Any]:
@@ -307,6 +308,78 @@ def test_what_is_drawn_on_the_host_follows_the_device_s_seed(device: str) -> Non
     assert [x.tolist() for x in first] == [x.tolist() for x in draws()] and all(x.is_cuda for x in first)
     assert [x.tolist() for x in first] != [x.tolist() for x in other]
     assert sorted(first[0].tolist()) == list(range(10))
+
+
+def test_categories_come_as_often_as_they_should(device: str) -> None:
+    weights = gpugrad.tensor([[1.0, 0.0, 3.0, 4.0], [5.0, 5.0, 0.0, 0.0]], device=device)
+    for dtype in (gpugrad.float32, gpugrad.float16, gpugrad.float64):
+        drawn = on_host(gpugrad.multinomial(weights.to(dtype), 4000, replacement=True))
+        for row, want in zip(drawn, ([0.125, 0, 0.375, 0.5], [0.5, 0.5, 0, 0])):
+            np.testing.assert_allclose(np.bincount(row, minlength=4) / 4000, want, atol=0.03)
+    one = on_host(gpugrad.multinomial(weights[:1].expand(4000, 4), 1))
+    assert one.shape == (4000, 1)
+    np.testing.assert_allclose(np.bincount(one[:, 0], minlength=4) / 4000, [0.125, 0, 0.375, 0.5], atol=0.03)
+    without = on_host(gpugrad.multinomial(weights[:1].expand(4000, 4), 3))
+    assert (np.sort(without, 1) == [0, 2, 3]).all()  # never one twice, never what is impossible
+    np.testing.assert_allclose(np.bincount(without[:, 0], minlength=4) / 4000, [0.125, 0, 0.375, 0.5], atol=0.03)
+    assert gpugrad.multinomial(gpugrad.zeros(0, 3, device=device), 2).shape == (0, 2)
+
+
+def test_permutations_are_of_all_kinds(device: str) -> None:
+    counts = np.zeros((4, 4))
+    for _ in range(500):
+        order = on_host(gpugrad.randperm(4, device=device))
+        counts[np.arange(4), order] += 1
+    np.testing.assert_allclose(counts / 500, 0.25, atol=0.08)
+    for n in (0, 1, 5000):
+        order = gpugrad.randperm(n, device=device, dtype=gpugrad.int32)
+        assert order.is_cuda and order.dtype is gpugrad.int32
+        np.testing.assert_array_equal(np.sort(on_host(order)), np.arange(n))
+
+
+def test_normal_numbers_around_given_ones(device: str) -> None:
+    mean, std = gpugrad.arange(3.0, device=device).reshape(3, 1), gpugrad.full((4000,), 0.5, device=device)
+    for drawn in (gpugrad.normal(mean, std), gpugrad.normal(mean.expand(3, 4000), 0.5)):
+        values = on_host(drawn)
+        assert drawn.is_cuda and drawn.dtype is gpugrad.float32
+        np.testing.assert_allclose(values.mean(1), [0, 1, 2], atol=0.05)
+        np.testing.assert_allclose(values.std(1), 0.5, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("draw", "says"),
+    [
+        (lambda x: gpugrad.multinomial(x - 2, 1), r"multinomial\(\): probability tensor contains either .*element < 0"),
+        (lambda x: gpugrad.multinomial(x / 0, 1), r"multinomial\(\): probability tensor contains either `inf`"),
+        (lambda x: gpugrad.multinomial(x * 0, 2, replacement=True), r"multinomial\(\): .*all of a row are 0"),
+        (lambda x: gpugrad.multinomial(x, 4), "cannot sample 4 samples of 3 categories without replacement"),
+        (lambda x: gpugrad.multinomial(x.int(), 1), "only supports floating-point dtypes"),
+        (lambda x: gpugrad.normal(x, -x), r"normal\(\): expects all elements of std >= 0.0"),
+        (lambda x: gpugrad.randperm(300, dtype=gpugrad.int8, device=x.device), "randperm expects a dtype that holds"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_by_the_next_wait(device: str, draw: Any, says: str) -> None:
+    x = gpugrad.ones(3, device=device)
+    with pytest.raises(RuntimeError, match=says):
+        draw(x).tolist()
+    assert gpugrad.multinomial(x, 3).sum().item() == 3  # the process goes on
+
+
+def test_a_captured_draw_of_categories_goes_on(device: str) -> None:
+    weights = gpugrad.ones(50, device=device)
+    gpugrad.rand(1, device=device)  # the generator's state is there
+    graph = gpugrad.cuda.CUDAGraph()
+    with gpugrad.cuda.graph(graph):
+        drawn = [
+            gpugrad.multinomial(weights, 20, True),
+            gpugrad.randperm(20, device=device),
+            gpugrad.normal(weights, 1),
+        ]
+    found = []
+    for _ in range(2):
+        graph.replay()
+        found.append([t.tolist() for t in drawn])
+    assert all(a != b for a, b in zip(*found))
 
 
 def test_a_captured_fill_draws_new_numbers_at_each_replay(device: str) -> None:
@@ -343,6 +416,9 @@ def test_drawing_moves_nothing_between_host_and_device(device: str) -> None:
     x = gpugrad.randn(5, 4, device=device)
     gpugrad.randint(0, 9, (3,), device=device)
     nn.functional.dropout(x, 0.5)
+    assert counters.launches == 4
+    gpugrad.multinomial(x.abs(), 2)
+    gpugrad.randperm(5, device=device)
+    gpugrad.normal(x, x.abs())
     moved = counters.host_to_device, counters.device_to_host, counters.synchronizations
     assert moved == (0, 0, 0)
-    assert counters.launches == 4

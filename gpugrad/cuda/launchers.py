@@ -19,6 +19,7 @@ from . import recurrent as recurrent
 from . import reduce as reduce
 from . import resample as resample
 from . import rules as rules
+from . import sampling as sampling
 from . import scan as scan
 from . import softmax as softmax
 from . import sort as sort

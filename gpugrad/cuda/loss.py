@@ -1,7 +1,7 @@
 """Losses on the device: what is no formula of theirs.
 
 The squared difference out of formulas and a reduction, as its body counts on NumPy's `out=`; the look at probabilities by
-`kernels/loss.cu`.
+`within`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ from ..dtypes import FLOATS, LOW_PRECISION
 from ..ops.cast import cast
 from ..ops.loss import NO_PROBABILITY, _mse_loss, probabilities
 from ..ops.reduce import mean_over, sum_over
-from . import bounds
 from .array import DeviceArray
-from .copy import contiguous
-from .module import blocks_for, cuda_name
-from .rows import kernel
+from .within import report_outside
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -39,10 +36,8 @@ def _(x: Any, y: Any, *, reduction: str) -> Any:
 
 @probabilities.kernel
 def _(x: Any) -> Any:
-    if x.dtype in FLOATS and x.size:
-        run = kernel("loss.cu", f"check_probabilities<{cuda_name(x.dtype)}>")
-        given = (np.int64(x.size), contiguous(x), bounds.words(), np.int32(bounds.number(NO_PROBABILITY)))
-        run(blocks_for(x.size, 256), (256,), given)
+    if x.dtype in FLOATS:
+        report_outside(x, 0, 1, NO_PROBABILITY)
     return x if x.dtype in FLOATS else NotImplemented
 
 

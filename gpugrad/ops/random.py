@@ -10,14 +10,16 @@ import numpy as np
 from .. import random_cpu as draw
 from .. import random_sampling as sampling
 from ..core import Tensor, mark_written, wrap
-from ..device import ARRAY_TYPES, Device, apart, array_device, arrays_on, as_device, same_device
+from ..device import ARRAY_TYPES, apart, array_device, arrays_on, as_device, same_device
 from ..dtypes import FLOATS, as_dtype, get_default_dtype, int64
 from ..errors import on_two_devices
 from ..inplace import check_writable, into
 from ..op import op
 from ..random import engine_of
+from .cast import cast
 from .create import device_for, make, pinned
 from .dims import as_size
+from .sort import argsort
 
 __all__ = [
     "bernoulli",
@@ -46,12 +48,12 @@ def fill_random(tensor: Tensor, name: str, generator: Any, **options: Any) -> Te
     from .fill import copy
 
     check_writable(tensor, f"{name}_")
-    _filled(tensor._array, f"{name}_", generator, **options)  # first: it may refuse, and then nothing has changed
+    fill_with(tensor._array, f"{name}_", generator, **options)  # first: it may refuse, and then nothing has changed
     mark_written(tensor)
     return update(tensor, copy, tensor.clone().detach()) if tensor._requires_grad else tensor
 
 
-def _filled(array: Any, name: str, generator: Any, **options: Any) -> Any:
+def fill_with(array: Any, name: str, generator: Any, **options: Any) -> Any:
     """`array`, filled with the draws called `name` in `random_cpu`."""
     random_fill(array, name=name, options=options, generator=engine_of(generator, array_device(array)))
     return array
@@ -63,6 +65,18 @@ def _drawn_on_host(function: Any, array: Any, *arguments: Any, generator: Any) -
     device = kind.device_of(array)
     engine = engine_of(generator, device).on_host()
     return arrays_on(device).from_numpy(function(kind.to_numpy(array), *arguments, generator=engine))
+
+
+@op
+def draw_categories(probs: Any, *, num_samples: int, replacement: bool, generator: Any) -> Any:
+    """What `multinomial` draws."""
+    return sampling.multinomial(probs, num_samples, replacement, generator=generator)
+
+
+@op
+def normal_around(mean: Any, std: Any, *, generator: Any) -> Any:
+    """Normal numbers whose mean, standard deviation or both are arrays."""
+    return sampling.normal(mean, std, generator=generator)
 
 
 @op
@@ -100,7 +114,7 @@ def rand(
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
     array = _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "rand", out)
-    made = wrap(_filled(array, "uniform_", generator), requires_grad)
+    made = wrap(fill_with(array, "uniform_", generator), requires_grad)
     return pinned(made, pin_memory) if out is None else into(out, made, "rand")
 
 
@@ -117,7 +131,7 @@ def randn(
 ) -> Tensor:
     """Standard normal numbers."""
     array = _fresh(sizes if size is None else (size,), dtype, device, requires_grad, "randn", out)
-    made = wrap(_filled(array, "normal_", generator), requires_grad)
+    made = wrap(fill_with(array, "normal_", generator), requires_grad)
     return pinned(made, pin_memory) if out is None else into(out, made, "randn")
 
 
@@ -144,7 +158,7 @@ def randint(
         "randint",
         out,
     )
-    _filled(array, "random_", generator, low=operator.index(low), high=operator.index(high))
+    fill_with(array, "random_", generator, low=operator.index(low), high=operator.index(high))
     made = wrap(array, requires_grad)
     return made if out is None else into(out, made, "randint")
 
@@ -163,7 +177,14 @@ def randperm(
     """The integers below `n` in random order."""
     wanted = (int64 if dtype is None else as_dtype(dtype)).numpy
     where = device_for(device, out)
-    made = make(sampling.randperm(n, wanted, generator=engine_of(generator, where).on_host()), where, requires_grad)
+    if where.type == "cpu":
+        made = make(sampling.randperm(n, wanted, generator=engine_of(generator, where)), where, requires_grad)
+    else:  # in the order of random keys: nothing leaves the device
+        sampling.check_randperm(n, np.dtype(wanted))
+        keys = wrap(
+            fill_with(arrays_on(where).full((n,), None, np.dtype(np.int64)), "random_", generator, low=None, high=None)
+        )
+        made = cast(argsort(keys), wanted).requires_grad_(requires_grad)
     return pinned(made, pin_memory) if out is None else into(out, made, "randperm")
 
 
@@ -196,7 +217,7 @@ def rand_like(
 ) -> Tensor:
     """Uniform numbers in the shape and dtype of `input`."""
     array = _like(input, dtype, device, requires_grad, "rand_like")
-    return wrap(_filled(array, "uniform_", generator), requires_grad)
+    return wrap(fill_with(array, "uniform_", generator), requires_grad)
 
 
 def randn_like(
@@ -204,7 +225,7 @@ def randn_like(
 ) -> Tensor:
     """Normal numbers in the shape and dtype of `input`."""
     array = _like(input, dtype, device, requires_grad, "randn_like")
-    return wrap(_filled(array, "normal_", generator), requires_grad)
+    return wrap(fill_with(array, "normal_", generator), requires_grad)
 
 
 def randint_like(
@@ -220,7 +241,7 @@ def randint_like(
     """Integers in the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)
     array = _like(input, dtype, device, requires_grad, "randint_like")
-    return wrap(_filled(array, "random_", generator, low=low, high=high), requires_grad)
+    return wrap(fill_with(array, "random_", generator, low=low, high=high), requires_grad)
 
 
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
@@ -230,7 +251,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, o
         raise NotImplementedError(
             f"bernoulli(): expected probabilities of a floating dtype, got {input.dtype}; give p, or convert with .float()"
         )
-    made = wrap(_filled(_beside(input._array), "bernoulli_", generator, p=probabilities))
+    made = wrap(fill_with(_beside(input._array), "bernoulli_", generator, p=probabilities))
     return made if out is None else into(out, made, "bernoulli")
 
 
@@ -238,7 +259,8 @@ def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """Indices drawn with probabilities proportional to the rows of `input`."""
-    made = wrap(_drawn_on_host(sampling.multinomial, input._array, num_samples, replacement, generator=generator))
+    engine = engine_of(generator, array_device(input._array))
+    made = wrap(draw_categories(input._array, num_samples=num_samples, replacement=replacement, generator=engine))
     return made if out is None else into(out, made, "multinomial")
 
 
@@ -261,22 +283,13 @@ def normal(
     """Normal numbers of the given means and deviations: tensors, or numbers with a `size`."""
     if size is not None:
         array = _fresh(tuple(size), dtype, device, requires_grad, "normal", out)
-        made = wrap(_filled(array, "normal_", generator, mean=mean, std=std), requires_grad)
+        made = wrap(fill_with(array, "normal_", generator, mean=mean, std=std), requires_grad)
     else:
         given = [x for x in (mean, std) if isinstance(x, Tensor)]
         if not given:
             raise TypeError("normal(): needs a tensor for mean or std, or size=")
         if apart(given[0]._array, given[-1]._array):
             raise on_two_devices(given[0].device, given[-1].device, "normal")
-        made = wrap(_normal_around(mean, std, given[0].device, generator))
+        arrays = [x._array if isinstance(x, Tensor) else x for x in (mean, std)]
+        made = wrap(normal_around(*arrays, generator=engine_of(generator, array_device(given[0]._array))))
     return made if out is None else into(out, made, "normal")
-
-
-def _normal_around(mean: Any, std: Any, device: Device, generator: Any) -> Any:
-    """An array of normal numbers whose mean, standard deviation or both are tensors on `device`."""
-    arrays = [x._array if isinstance(x, Tensor) else x for x in (mean, std)]
-    engine = engine_of(generator, device)
-    if device.type == "cpu":
-        return sampling.normal(*arrays, generator=engine)
-    numbers = [arrays_on(device).to_numpy(x) if x is not given else x for x, given in zip(arrays, (mean, std))]
-    return arrays_on(device).from_numpy(sampling.normal(*numbers, generator=engine.on_host()))
