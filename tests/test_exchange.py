@@ -88,3 +88,18 @@ def test_a_loader_that_pins(device: str, workers: int) -> None:
         number, (inner,) = batch["pair"]
         assert batch["x"].is_pinned() and number.is_pinned() and inner.is_pinned()
     assert batches[1]["x"].to(device, non_blocking=True).tolist() == [[2.0, 2.0], [3.0, 3.0]]
+
+
+def test_dlpack_shares_memory_with_jax() -> None:
+    jax = pytest.importorskip("jax", reason="needs JAX: ci/test --peers installs it")
+    memory = np.zeros(64, np.float32)  # JAX copies what does not lie on a boundary of 64 bytes
+    start = -memory.ctypes.data % 64 // 4
+    mine = gpugrad.from_numpy(memory[start : start + 6]).reshape(2, 3)
+    theirs = jax.numpy.from_dlpack(mine)
+    assert theirs.unsafe_buffer_pointer() == mine.data_ptr() and theirs.tolist() == mine.tolist()
+    back = gpugrad.from_dlpack(theirs)
+    assert back.data_ptr() == mine.data_ptr()
+    frozen = gpugrad.from_dlpack(jax.numpy.arange(3.0))
+    with pytest.raises(RuntimeError, match="read-only"):
+        frozen.add_(1)  # JAX's arrays do not change
+    assert (frozen + 1).tolist() == [1, 2, 3]

@@ -158,7 +158,8 @@ _DIVISIONS = {None: raw_div, "trunc": _div_trunc, "floor": floor_divide}
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
     """`input / other`, broadcast; with `rounding_mode` "trunc" or "floor" rounded so, and integers stay integers.
 
-    RuntimeError if the shapes do not broadcast, for another rounding_mode, or if integers are divided by zero.
+    RuntimeError if the shapes do not broadcast, for another rounding_mode, or if integers are divided by zero on the CPU:
+    nobody looks on a device, as in PyTorch, and the quotient is -1 there.
     """
     if rounding_mode not in _DIVISIONS:
         raise RuntimeError(
