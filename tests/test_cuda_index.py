@@ -395,7 +395,9 @@ def test_in_every_order_of_the_threads(check: Check, seed: int, monkeypatch: pyt
         (lambda x, bad: x.gather(0, bad[:, None]), r"gather\(\): index 9 .* size 4"),
         (lambda x, bad: x.scatter(0, bad[:, None], 1.0), r"scatter\(\): index 9 .* size 4"),
         (lambda x, bad: x.scatter_add(0, bad[:, None], x[:2]), r"scatter_add\(\): index 9 .* size 4"),
-        (lambda x, bad: x.index_add(0, bad, x[:2]), r"index\(\): index 9 .* size 4"),
+        (lambda x, bad: x.index_add(0, bad, x[:2]), r"index_add\(\): index 9 .* size 4"),
+        (lambda x, bad: x.index_select(0, bad - 1), r"index\(\): index (-1|8) .* size 4"),  # none counts from the end
+        (lambda x, bad: x.index_copy(0, -bad, x[:2]), r"index_put\(\): index -9 .* size 4"),
         (lambda x, bad: x.scatter_reduce(0, -bad[:, None], x[:2], "amax"), r"scatter_reduce\(\): index -9 .* size 4"),
     ],
 )

@@ -39,7 +39,7 @@ def _slice_places(
     """The vector `index` as `places` along one dimension, (1, n); `error` if one is out of range."""
     low, message = -size if negative else 0, message.format("{0}", dim, size)
     places = within(reshape(index, (index._array.size,))._array, low=low, size=size, error=error, message=message)
-    return wrap(in_range(places, dim=dim, size=size)[None])
+    return wrap((in_range(places, dim=dim, size=size) if negative else cast(places, np.dtype(np.int64)))[None])
 
 
 def _as_vectors(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tensor, int]:
