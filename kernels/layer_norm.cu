@@ -90,9 +90,12 @@ row_moments_long(const T* __restrict__ x, Compute<T>* __restrict__ mean, Compute
 
 // ---- Element by element ----------------------------------------------------------------------------------------------
 
-// With a weight for each column, one block at a time is asked for: left to itself the compiler spills for more of them.
+// With a weight and a bias for each column, 1024 threads of two packs each keep as much in flight as half as many of four,
+// and have registers enough: 64.
+template <int THREADS> constexpr int kBlockOf = THREADS < 128 ? 128 : THREADS;  // threads of a block, of which THREADS have a row
+
 template <class T, class P, int BY, int THREADS>
-__global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS, BY == kByColumn ? 1 : 0) normalize(
+__global__ void __launch_bounds__(kBlockOf<THREADS>, BY == kByColumn ? 1024 / kBlockOf<THREADS> : 0) normalize(
     const T* __restrict__ x, const Compute<T>* __restrict__ mean, const Compute<T>* __restrict__ variance,
     const P* __restrict__ weight, const P* __restrict__ bias, T* __restrict__ out, Scheme scheme, Rows shape) {
     using C = Compute<T>;
@@ -103,7 +106,7 @@ __global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS, BY == kByColumn
     const C shift = BY == kByRow && bias != nullptr ? widen(bias[piece.row % scheme.channels]) : C(0);
     x += piece.start;
     out += piece.start;
-    walk_row<THREADS>(piece.cols, [&](int64 at, auto width) {
+    walk_row<THREADS, BY == kByColumn ? 2 : 4>(piece.cols, [&](int64 at, auto width) {
         auto pack = load_pack<width.value>(x + at);
 #pragma unroll
         for (int i = 0; i < width.value; ++i) {

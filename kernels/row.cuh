@@ -112,15 +112,15 @@ __device__ __forceinline__ bool lie_equally(const T* a, const U* b, const More*.
 }
 
 // f(column, Width<W>) for every W elements from that column on that are this thread's: W is 16 bytes' worth where all
-// of `rows` allow it, 1 at the ends or where they do not lie equally.
-template <int THREADS, class F, class T, class... Rows>
+// of `rows` allow it, 1 at the ends or where they do not lie equally. AHEAD of the wide ones are in flight, but of float64.
+template <int THREADS, int AHEAD = 4, class F, class T, class... Rows>
 __device__ __forceinline__ void walk_row(int64 cols, F f, const T* row, const Rows*... rows) {
-    constexpr int kWidth = kPack<T>;
+    constexpr int kWidth = kPack<T>, kAhead = sizeof(Compute<T>) == 8 ? 1 : AHEAD;
     const int64 first = elements_to_boundary(row);
     const int64 head = lie_equally(row, rows...) && first < cols ? first : cols;
     const int64 packs = (cols - head) / kWidth;
     for (int64 i = threadIdx.x; i < head; i += THREADS) f(i, Width<1>());
-#pragma unroll (sizeof(Compute<T>) == 8 ? 1 : 4)
+#pragma unroll kAhead
     for (int64 p = threadIdx.x; p < packs; p += THREADS) f(head + p * kWidth, Width<kWidth>());
     for (int64 i = head + packs * kWidth + threadIdx.x; i < cols; i += THREADS) f(i, Width<1>());
 }
