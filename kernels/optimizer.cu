@@ -1,4 +1,5 @@
-// One step of an optimizer for many parameters in one launch. gpugrad/ops/optimizer_updates.py states each formula.
+// One step of an optimizer for many parameters in one launch. gpugrad/ops/optimizer_updates.py and its
+// neighbour state each formula.
 //
 // update<Rule, T>   `tensors` lists parameters, gradients and each kind of state, all of dtype T (at most 64 of each), and
 //                   their step counts; a block of 256 threads takes 64 bytes of each list a thread, 16 at a time where all
@@ -121,6 +122,72 @@ template <class C> struct Adamax {
     }
 };
 
+template <class C> struct NAdam {
+    static constexpr int kLists = 4;
+    C rate, beta1, rest1, beta2, rest2, log_beta2, eps, weight_decay, decoupled, maximize, now, ahead;
+    C shrink, inverse;  // made by `start`
+    __device__ __forceinline__ void start(C step) {
+        shrink = decoupled != C(0) ? C(1) - rate * weight_decay : C(1);
+        if (decoupled != C(0)) weight_decay = C(0);
+        inverse = C(1) / -expm1_of(step * log_beta2);
+    }
+    __device__ __forceinline__ void apply(C* x) const {
+        C &p = x[0], &m = x[2], &v = x[3];
+        p *= shrink;
+        const C g = descent(p, x[1], weight_decay, maximize);
+        m = beta1 * m + rest1 * g;
+        v = beta2 * v + rest2 * g * g;
+        p -= rate * (now * g + ahead * m) / (sqrt(v * inverse) + eps);
+    }
+};
+
+template <class C> struct RAdam {
+    static constexpr int kLists = 4;
+    C rate, beta1, rest1, log_beta1, beta2, rest2, log_beta2, eps, weight_decay, decoupled, maximize, limit;
+    C shrink, size, known;  // made by `start`: in float64, as rho is a small difference
+    __device__ __forceinline__ void start(C step) {
+        shrink = decoupled != C(0) ? C(1) - rate * weight_decay : C(1);
+        if (decoupled != C(0)) weight_decay = C(0);
+        const double t = step, most = limit, correction = -expm1(t * static_cast<double>(log_beta2));
+        const double rho = most - 2 * t * (1 - correction) / correction;
+        double factor = 1 / -expm1(t * static_cast<double>(log_beta1));
+        if (rho > 5) factor *= sqrt(correction * (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho));
+        known = rho > 5 ? C(1) : C(0);
+        size = rate * static_cast<C>(factor);
+    }
+    __device__ __forceinline__ void apply(C* x) const {
+        C &p = x[0], &m = x[2], &v = x[3];
+        p *= shrink;
+        const C g = descent(p, x[1], weight_decay, maximize);
+        m = beta1 * m + rest1 * g;
+        v = beta2 * v + rest2 * g * g;
+        p -= size * (known != C(0) ? m / (sqrt(v) + eps) : m);
+    }
+};
+
+template <class C> struct Rprop {
+    static constexpr int kLists = 4;
+    C rate, shrink, grow, smallest, largest, maximize;  // there is no learning rate
+    __device__ __forceinline__ void start(C) {}
+    __device__ __forceinline__ void apply(C* x) const {
+        const C g = descent(x[0], x[1], C(0), maximize), turn = g * x[2];
+        const C size = x[3] * (turn > C(0) ? grow : turn < C(0) ? shrink : C(1));
+        x[3] = size < smallest ? smallest : size > largest ? largest : size;
+        x[2] = turn < C(0) ? C(0) : g;
+        x[0] -= x[2] > C(0) ? x[3] : x[2] < C(0) ? -x[3] : x[2] * x[3];  // 0 or NaN
+    }
+};
+
+template <class C> struct Asgd {
+    static constexpr int kLists = 3;
+    C rate, eta, shrink, mu, weight_decay, maximize;  // `eta` is the learning rate of this step
+    __device__ __forceinline__ void start(C) {}
+    __device__ __forceinline__ void apply(C* x) const {
+        x[0] = shrink * x[0] - eta * descent(x[0], x[1], weight_decay, maximize);
+        x[2] = mu != C(1) ? x[2] + mu * (x[0] - x[2]) : x[0];
+    }
+};
+
 // ---- The step --------------------------------------------------------------------------------------------------------
 
 template <class T, int W, int LISTS, class Rule>
@@ -155,8 +222,11 @@ template <int LISTS> __device__ __forceinline__ void count_step(const Tensors<LI
     if (last && threadIdx.x < tensors.count) *tensors.step[threadIdx.x] += 1.0f;
 }
 
+// Of doubles two blocks at a time are asked for: left to itself the compiler spills for more of them.
+template <class T> constexpr int kBlocksAtOnce = sizeof(T) == 8 ? 2 : 0;
+
 template <class Rule, class T>
-__global__ void __launch_bounds__(kChunkThreads)
+__global__ void __launch_bounds__(kChunkThreads, kBlocksAtOnce<T>)
     update(const __grid_constant__ Tensors<Rule::kLists> tensors, Rule rule, const float* lr, unsigned* done) {
     const Part part = part_of_block<T>(tensors);
     if (lr != nullptr) rule.rate = *lr;

@@ -30,6 +30,12 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.5}),
     ("Adadelta", {"lr": 1.0, "weight_decay": 0.1}),
     ("Adamax", {"lr": 0.1, "weight_decay": 0.1}),
+    ("NAdam", {"lr": 0.05, "weight_decay": 0.1, "momentum_decay": 0.02, "maximize": True}),
+    ("NAdam", {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("RAdam", {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("RAdam", {"lr": 0.05, "betas": (0.8, 0.6), "weight_decay": 0.1, "maximize": True}),
+    ("Rprop", {"lr": 0.1, "step_sizes": (0.05, 0.3)}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 1, "weight_decay": 0.1}),
 ]
 NAMES = [f"{name}-{'-'.join(options)}" for name, options in OPTIMIZERS]
 SIZES = [1, 31, 32, 33, 1023, 4097]
@@ -86,7 +92,7 @@ def trained(
     for _ in range(steps):
         for p, (s, _, layout) in zip(params, cases):
             p.grad = placed(rng.normal(size=s), dtype, where, layout)
-        if where == "cpu":
+        if where == "cpu" or name in ("NAdam", "ASGD"):  # which read what came before to make their rates
             optimizer.step()
         else:
             step_in_one_launch(optimizer)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..dtypes import LOW_PRECISION
 from ..ops import optimizer_updates as updates
+from ..ops import optimizer_updates_more as more_updates
 from ..ops.update_blocks import Workspace, steps_beside, zeros_beside
 from .array import DeviceArray, adopt, empty, full
 from .module import Kernel, cuda_name, kernels
@@ -109,7 +110,7 @@ def _check(columns: list[list[Any]], steps: list[Any]) -> None:
 def _launcher(counts: bool, rule: Callable[..., tuple[str, int, list[float]]]) -> Callable[..., None]:
     """The launcher of an op whose rule of kernels/optimizer.cu, and its options behind the learning rate, `rule` gives."""
 
-    def launch(*arrays: Any, workspace: Workspace, lr: Any, **options: Any) -> None:
+    def launch(*arrays: Any, workspace: Workspace, lr: Any = 0.0, **options: Any) -> None:
         name, lists, values = rule(**options)
         length = len(arrays) // (lists + counts)
         columns = [list(arrays[k : k + length]) for k in range(0, len(arrays), length)]
@@ -178,12 +179,47 @@ def _adamax(beta1: float, beta2: float, eps: float, weight_decay: float, maximiz
     return "Adamax<{}>", 4, [beta1, 1 - beta1, _log(beta1), beta2, eps, weight_decay, maximize]
 
 
+def _nadam(
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled_weight_decay: bool,
+    maximize: bool,
+    now: float,
+    ahead: float,
+) -> Any:
+    decays = [beta1, 1 - beta1, beta2, 1 - beta2, _log(beta2)]
+    values = [*decays, eps, weight_decay, decoupled_weight_decay, maximize, now, ahead, 0, 0]
+    return "NAdam<{}>", 4, values
+
+
+def _radam(
+    beta1: float, beta2: float, eps: float, weight_decay: float, decoupled_weight_decay: bool, maximize: bool
+) -> Any:
+    decays = [beta1, 1 - beta1, _log(beta1), beta2, 1 - beta2, _log(beta2)]
+    limit = 2 / (1 - beta2) - 1
+    return "RAdam<{}>", 4, [*decays, eps, weight_decay, decoupled_weight_decay, maximize, limit, 0, 0, 0]
+
+
+def _rprop(shrink: float, grow: float, smallest: float, largest: float, maximize: bool) -> Any:
+    return "Rprop<{}>", 4, [shrink, grow, smallest, largest, maximize]
+
+
+def _asgd(lambd: float, eta: float, mu: float, weight_decay: float, maximize: bool) -> Any:
+    return "Asgd<{}>", 3, [eta, 1 - lambd * eta, mu, weight_decay, maximize]
+
+
 updates.sgd_update.kernel(_launcher(False, _sgd))
 updates.adam_update.kernel(_launcher(True, _adam))
 updates.rmsprop_update.kernel(_launcher(True, _rmsprop))
 updates.adagrad_update.kernel(_launcher(True, _adagrad))
 updates.adadelta_update.kernel(_launcher(True, _adadelta))
 updates.adamax_update.kernel(_launcher(True, _adamax))
+more_updates.nadam_update.kernel(_launcher(True, _nadam))
+more_updates.radam_update.kernel(_launcher(True, _radam))
+more_updates.rprop_update.kernel(_launcher(True, _rprop))
+more_updates.asgd_update.kernel(_launcher(True, _asgd))
 
 # ---- fresh states ----
 
