@@ -32,6 +32,12 @@ template <class T> __device__ __forceinline__ bool sign_bit(T x) {
     else return x < T(0);
 }
 
+// Whether |x - y| <= atol + |rtol * y|, in floating arithmetic; infinities are close to themselves.
+template <class T> __device__ __forceinline__ bool is_close(T x, T y, T rtol, T atol, bool equal_nan) {
+    const bool near = fabs(x - y) <= atol + fabs(rtol * y) && is_finite(y);
+    return near || x == y || (equal_nan && is_nan(x) && is_nan(y));
+}
+
 // ---- sums and products that wrap around ------------------------------------------------------------------------------
 
 template <int BYTES> struct UnsignedOf { using type = unsigned; };  // narrower integers are computed in 32 bits

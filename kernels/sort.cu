@@ -4,6 +4,7 @@
 //   merge_runs   neighbouring sorted runs of a row made one, two and two (merge path: Odeh, Green, Mwassi, Shmueli and
 //                Birk, "Merge Path - Parallel Merging Made Simple", 2012)
 //   search_rows  how many elements of a sorted row lie below each value, or not above it
+//   found_among  whether each value is one of a vector, which is sorted or short; a NaN is none
 //
 // Numerics: none. A key is an unsigned integer in the order of the values: -0 and 0 have one key, NaNs the largest; for
 // descending order all bits are turned. Pairs are distinct, as indices are, so that a sort of them is stable; in a merge
@@ -11,7 +12,7 @@
 // Layout: x and `order` (rows, n) contiguous, n < 2^31 - 2^20. Between the passes, keys and 32-bit indices (rows, n).
 // Geometry: sort_tiles gives each segment of `length` slots (a power of two, at most kSortTile, that holds the row if one
 // can) its part of a block of up to 512 threads, two slots a thread; merge_runs makes kSortTile elements with a block of
-// 256; search_rows a value with a thread.
+// 256; search_rows and found_among a value with a thread.
 // Bytes moved: for n <= kSortTile x once and the order once. Else also key and index, in and out, log2(n / kSortTile) times.
 #include "common.cuh"
 
@@ -174,6 +175,27 @@ search_rows(int64 count, int64* __restrict__ out, const T* __restrict__ sequence
             else high = middle;
         }
         out[v] = low;
+    }
+}
+
+template <class T, bool SORTED>
+__global__ void __launch_bounds__(kSearchThreads)
+found_among(int64 count, bool* __restrict__ out, const T* __restrict__ among, const T* __restrict__ values, int64 length,
+            bool invert) {
+    GPUGRAD_GRID_LOOP(v, count) {
+        const T value = values[v];
+        int64 low = 0;
+        if constexpr (SORTED) {
+            const KeyOf<T> wanted = key_of(value);
+            for (int64 high = length; low < high;) {
+                const int64 middle = low + (high - low) / 2;
+                if (key_of(among[middle]) < wanted) low = middle + 1;
+                else high = middle;
+            }
+        } else {
+            while (low < length && widen(among[low]) != widen(value)) ++low;
+        }
+        out[v] = (low < length && widen(among[low]) == widen(value)) != invert;
     }
 }
 

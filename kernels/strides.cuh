@@ -54,6 +54,18 @@ __device__ __forceinline__ int64 offset(int64 i, const Walk<1>& walk) {
     return at + i * walk.stride[0][0];
 }
 
+// The same where `Index` counts the elements.
+template <class Index> __device__ __forceinline__ int64 offset_in(Index i, const Walk<1>& walk) {
+    int64 at = 0;
+    for (int d = static_cast<int>(walk.dims) - 1; d > 0; --d) {
+        const auto size = static_cast<Index>(walk.size[d]);
+        const Index next = i / size;
+        at += (i - next * size) * walk.stride[0][d];
+        i = next;
+    }
+    return at + i * walk.stride[0][0];
+}
+
 // 16 bytes moved as they are.
 struct alignas(16) Wide {
     uint64 low, high;

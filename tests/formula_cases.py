@@ -43,6 +43,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "softplus": [{"beta": 1, "threshold": 20}, {"beta": 2.0, "threshold": 1.0}],
     "elu": [{"alpha": 1.0, "scale": 1.0, "input_scale": 1.0}, {"alpha": 1.6, "scale": 1.05, "input_scale": 0.5}],
     "huber_loss": [{"delta": 1.0}],
+    "isclose": [{"equal_nan": False}, {"equal_nan": True}],
 }
 
 

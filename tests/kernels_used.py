@@ -19,6 +19,8 @@ os.environ["GPUGRAD_SIMULATE"] = "1"
 import gpugrad
 from gpugrad import nn
 from gpugrad.cuda import backend
+from gpugrad.ops.mask import put_at_full_mask
+from gpugrad.ops.statistics import _bincount
 
 F = nn.functional
 Work = Iterator[Callable[[], Any]]
@@ -27,7 +29,7 @@ Work = Iterator[Callable[[], Any]]
 def main(*dtypes: str) -> list[tuple[str, list[str]]]:
     """Run all the work in some dtypes; the sources and the names asked of each, in order."""
     backend.require()
-    from gpugrad.cuda import module
+    from gpugrad.cuda import module, select
 
     used: dict[str, dict[str, None]] = {}
 
@@ -36,6 +38,7 @@ def main(*dtypes: str) -> list[tuple[str, list[str]]]:
         return [lambda *ignored, **options: None for _ in names]
 
     module._load = record  # type: ignore[assignment]
+    select.Chosen.count = lambda self: self.n  # type: ignore[method-assign]  # what no launch has counted
     run(*dtypes)
     return [(source, list(names)) for source, names in used.items()]
 
@@ -46,6 +49,8 @@ def run(*dtypes: str) -> None:
     for name in dtypes:
         dtype = getattr(gpugrad, name)
         works = [anything(dtype)]
+        if dtype != gpugrad.bool:
+            works.append(counts(dtype))
         if dtype.is_floating_point:
             works += [formulas(dtype), rows(dtype), images(dtype), sequences(dtype)]
             works += [reductions(dtype), optimizers(dtype)]
@@ -57,6 +62,10 @@ def run(*dtypes: str) -> None:
 def empty(dtype: Any, *shape: int) -> Any:
     """A tensor of ones, copied there: nothing must be left uninitialised where kernels do run."""
     return gpugrad.ones(*shape).to("cuda", dtype).requires_grad_(dtype.is_floating_point)
+
+
+def mask(*shape: int) -> Any:
+    return gpugrad.ones(*shape, dtype=gpugrad.bool).to("cuda")
 
 
 def index(*shape: int) -> Any:
@@ -115,6 +124,13 @@ def anything(dtype: Any) -> Work:
     yield lambda: in_order(lambda: x.scatter_add(1, at.reshape(4, 1), y))
     for reduce in ("prod", "amax", "amin", "mean"):
         yield lambda reduce=reduce: x.detach().scatter_reduce(1, at.reshape(4, 1), y.detach(), reduce)
+    yield lambda: gpugrad.isin(x.detach(), y.detach()[0, :5])
+    yield lambda: gpugrad.isin(x.detach(), y.detach())
+    for result in (gpugrad.nonzero, gpugrad.unique):
+        yield lambda result=result: result(x.detach())
+    yield lambda: backward(x[mask(4, 64)])
+    yield lambda: x.detach().__setitem__(mask(4, 64), 1)
+    yield lambda: write_at_mask(x.detach(), y.detach())
     if dtype != gpugrad.bool:
         yield lambda: backward(x + y)
         yield lambda: empty(dtype, 5).detach().geometric_(0.5)
@@ -131,6 +147,32 @@ def anything(dtype: Any) -> Work:
         yield lambda dim=dim: x.detach().argmin(dim) if dtype != gpugrad.bool else x.any(dim)
     yield lambda: empty(dtype, 5).detach().random_()
     yield lambda: empty(dtype, 5).detach().bernoulli_(0.5)
+
+
+def write_at_mask(x: Any, y: Any) -> None:
+    """Elements of their own at a mask: beneath the host's count of them."""
+    put_at_full_mask(x._array, mask(*x.shape)._array, y.reshape(-1)._array)
+
+
+def counts(dtype: Any) -> Work:
+    """What integers and floats are counted by."""
+    x, edges = empty(dtype, 4, 64).detach(), empty(dtype, 9).detach()
+    if not dtype.is_floating_point:
+        numbers = x.reshape(-1)
+        for bins in (5, 5000):
+            yield lambda bins=bins: _bincount(numbers._array, bins=bins)
+            for weight in (gpugrad.float32, gpugrad.float64):
+                weights = empty(weight, 256).detach()._array
+                yield lambda bins=bins, weights=weights: _bincount(numbers._array, weights, bins=bins)
+        yield lambda: in_order(lambda: _bincount(numbers._array, empty(gpugrad.float32, 256).detach()._array, bins=5))
+        return
+    for bins in (5, 5000):
+        yield lambda bins=bins: gpugrad.histc(x, bins, 0, 1)
+    yield lambda: gpugrad.histogram(x, edges)
+    yield lambda: gpugrad.histogram(x, edges, weight=x)
+    yield lambda: in_order(lambda: gpugrad.histogram(x, edges, weight=x))
+    yield lambda: gpugrad.isclose(x, x)
+    yield lambda: F.binary_cross_entropy(x, x)
 
 
 def formulas(dtype: Any) -> Work:
@@ -214,6 +256,7 @@ def optimizers(dtype: Any) -> Work:
     for name, options in (
         *(("SGD", {}), ("SGD", momentum), ("Adam", {}), ("Adam", {"amsgrad": True}), ("AdamW", {}), ("RMSprop", {})),
         *(("RMSprop", {**momentum, "centered": True}), ("Adagrad", {}), ("Adadelta", {}), ("Adamax", {})),
+        *((name, {}) for name in ("NAdam", "RAdam", "Rprop", "ASGD")),
     ):
         yield lambda name=name, options=options: step(name, options, dtype)
 

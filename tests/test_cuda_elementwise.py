@@ -178,7 +178,9 @@ def test_every_gradient_is_that_of_the_cpu_in_one_kernel(kernels: Any, name: str
             assert len(answers) == 1 and answers[0] is not NotImplemented, there.what
             here.out = here.forward()
             for x, expected in zip(found, here.backward()):
-                assert_same(x._array.get(), expected._array.astype(name), name, there.what, absolute=slack)
+                with np.errstate(over="ignore"):  # what is too large for half precision is infinite in both
+                    expected = expected._array.astype(name)
+                assert_same(x._array.get(), expected, name, there.what, absolute=slack)
     finally:
         rules.FUSED_RULES[DeviceArray] = rules.apply_rules
     assert len(jobs) * every(name) >= 100

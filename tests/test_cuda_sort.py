@@ -12,7 +12,8 @@ from device_tools import on_host
 
 import gpugrad
 from gpugrad.ops import order
-from gpugrad.ops.sort import _argsort, _kth_index, _searchsorted, _topk_indices, _unique_consecutive, stable_order
+from gpugrad.ops.sets import _is_in
+from gpugrad.ops.sort import _argsort, _kth_index, _searchsorted, _topk_indices, stable_order
 
 pytestmark = pytest.mark.cuda
 
@@ -22,7 +23,7 @@ INTEGERS = [np.dtype(t) for t in (np.int64, np.int32, np.int16, np.int8, np.uint
 SIZES = [1, 31, 32, 33, 1023, 4097]
 UNDER_TEST = {
     *("argsort", "topk_indices", "kthvalue_index", "median_index", "median", "mode_index"),
-    *("unique_consecutive", "searchsorted", "repeat_interleave"),
+    *("searchsorted", "repeat_interleave", "_is_in", "quantile_places"),
 }
 
 
@@ -147,12 +148,17 @@ def test_medians_of_nan() -> None:
         check(order._median_of_all, x[:0], skip_nan=skip_nan)
 
 
-@pytest.mark.parametrize("n", [0, *SIZES])
-def test_runs_of_equal_elements(n: int) -> None:
-    x = np.sort(np.random.default_rng(n).integers(0, max(n // 3, 1), n))
-    check(_unique_consecutive, x, dim=None)
-    check(_unique_consecutive, np.stack([x, x // 2], 1), dim=0)
-    check(_unique_consecutive, np.stack([x, x // 2], 0), lambda x: x.T, dim=None)
+@pytest.mark.parametrize("dtype", FLOATS[:2], ids=str)
+@pytest.mark.parametrize("interpolation", ["linear", "lower", "higher", "nearest", "midpoint"])
+def test_quantiles(dtype: np.dtype, interpolation: str) -> None:
+    for n in SIZES:
+        x = np.random.default_rng(n).normal(size=(n, 3)).astype(dtype)
+        x[n // 2, 1] = np.nan
+        q = np.array([0, 0.1, 0.5, 0.77, 1], dtype)
+        for function in (gpugrad.quantile, gpugrad.nanquantile):
+            here, there = (function(gpugrad.tensor(x).to(w), gpugrad.tensor(q).to(w), 0, interpolation=interpolation)
+                           for w in ("cpu", "cuda"))  # fmt: skip
+            np.testing.assert_allclose(on_host(there), on_host(here), rtol=1e-6)
 
 
 @pytest.mark.parametrize("n", [0, *SIZES])
@@ -183,6 +189,45 @@ def test_places_in_rows_of_several_dtypes_and_strides() -> None:
         np.testing.assert_array_equal(on_host(found), expected)
     assert on_host(_searchsorted(on_device(sequence)[0, :0], on_device(values), right=False)).sum() == 0
     assert tuple(_searchsorted(on_device(sequence), on_device(values)[:, :0], right=False).shape) == (5, 0)
+
+
+# ---- membership ----
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS], ids=str)
+@pytest.mark.parametrize("among", [0, 1, 32, 33, 1500], ids="{} among".format)
+def test_membership(dtype: np.dtype, among: int) -> None:
+    wanted = draw((among,), dtype, seed=1)
+    for n in (0, *SIZES):
+        for invert in (False, True):
+            check_among(draw((n,), dtype), wanted, invert)
+
+
+def check_among(x: np.ndarray, wanted: np.ndarray, invert: bool, view: Any = lambda x: x) -> None:
+    body = _is_in.op.body(view(x), view(wanted), invert=invert)
+    found = _is_in(view(on_device(x)), view(on_device(wanted)), invert=invert)
+    assert found.dtype == gpugrad.bool
+    np.testing.assert_array_equal(on_host(found), body)
+
+
+def test_membership_in_views_and_among_other_dtypes() -> None:
+    x, wanted = draw((33, 47)), draw((10, 12), INTEGERS[0], seed=1)
+    for view in (lambda x: x, lambda x: x.T, lambda x: x[1:, ::2], lambda x: x[:2, 1:]):
+        check_among(x, wanted, False, view)
+        check_among(wanted, x, True, view)
+    large = np.array([2**53, 2**53 + 1, 2**53 + 2])
+    check_among(large, large[1:2], False)
+    assert not on_host(gpugrad.isin(on_device(np.array([np.nan])), on_device(np.array([np.nan])))).any()
+    assert on_host(gpugrad.isin(on_device(np.array([-0.0])), 0.0)).all()
+
+
+@pytest.mark.parametrize("where", ["cpu", "cuda"])
+def test_membership_beside_nan_of_bfloat16(where: str) -> None:
+    x = gpugrad.arange(60, device=where).to(gpugrad.bfloat16)
+    wanted = x[::2].clone()
+    wanted[3] = float("nan")
+    found = on_host(gpugrad.isin(x, wanted))
+    assert found.sum() == 29 and not found[6] and not found[1::2].any()
 
 
 # ---- whatever the order of the threads ----

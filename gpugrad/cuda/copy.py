@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import _one
 from ..inplace import assign, clear_view, in_order, reordered
 from ..ops import fill as fills
 from ..ops.cast import cast_float, cast_other
+from ..ops.create import _alike
 from ..ops.ranges import write_sequence
 from ..ops.rearrange import _clone, _flip, _repeat
 from ..ops.reduce import expand_to, spread
@@ -277,6 +279,17 @@ def filled(shape: Any, value: Any, dtype: Any) -> DeviceArray:
 def zeros(shape: Any, dtype: Any) -> DeviceArray:
     """An array of zeros."""
     return filled(shape, 0, dtype)
+
+
+@_alike.kernel
+def _(x: Any, *, value: Any, dtype: Any) -> Any:
+    out = empty_like(x, dtype)
+    return out if value is None or set_all(out, value) else NotImplemented
+
+
+@_one.kernel
+def _(x: Any) -> Any:
+    return filled(x.shape, 1, x.dtype)
 
 
 @write_sequence.kernel

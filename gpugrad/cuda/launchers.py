@@ -7,9 +7,11 @@ from . import copy as copy
 from . import cross_entropy as cross_entropy
 from . import gemm as gemm
 from . import gradients as gradients
+from . import histogram as histogram
 from . import index as index
 from . import lookup as lookup
 from . import loss as loss
+from . import matrices as matrices
 from . import normalization as normalization
 from . import optimizer as optimizer
 from . import perceptron as perceptron
@@ -21,6 +23,7 @@ from . import resample as resample
 from . import rules as rules
 from . import sampling as sampling
 from . import scan as scan
+from . import select as select
 from . import softmax as softmax
 from . import sort as sort
 from . import strided as strided

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.along import pick_along, put_along
+from ..ops.compare import choose
 from ..ops.embedding import _embedding, add_embedding_rows, read_embedding_rows
 from ..ops.gather import (
     _gather,
@@ -22,6 +23,8 @@ from ..ops.gather import (
     _scatter_value,
     scatter_among_zeros,
 )
+from ..ops.linalg_norm import _vector_norm
+from ..ops.lookup import _divide_gradient, _limit_rows
 from ..settings import are_deterministic_algorithms_enabled
 from . import bounds
 from .array import empty
@@ -50,6 +53,23 @@ def _(g: Any, index: Any, *, padding_idx: int) -> Any:
 @add_embedding_rows.kernel
 def _(g: Any, index: Any, *, shape: tuple[int, ...], padding_idx: int) -> Any:
     return added(zeros(shape, g.dtype), contiguous(g), index, (0,), "embedding", _skipped(padding_idx))
+
+
+@_limit_rows.kernel
+def _(weight: Any, indices: Any, *, max_norm: float, norm_type: float) -> Any:
+    """A row that is named twice is written twice, the same both times."""
+    rows = empty((indices.size, weight.shape[1]), weight.dtype)
+    places = contiguous(indices).reshape(-1)
+    if not read(rows, weight, places, (0,), "embedding"):
+        return NotImplemented
+    norms = _vector_norm(rows, ord=norm_type, dim=(1,), keepdim=True)
+    limited = choose(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
+    return None if put(weight, limited, places, (0,), "embedding") else NotImplemented
+
+
+@_divide_gradient.kernel
+def _(x: Any, counts: Any) -> Any:
+    return copied(x)
 
 
 def _skipped(padding_idx: int) -> int:

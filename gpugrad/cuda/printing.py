@@ -190,7 +190,7 @@ def _step(e: Expr, operands: list[str], computed: str, storage: str) -> str:
 
 def _constant(value: Any) -> str:
     """A parameter of a function in math.cuh or special.cuh; -1 for None."""
-    return "-1" if value is None else repr(value)
+    return "-1" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def literal(value: Any, type_name: str) -> str:

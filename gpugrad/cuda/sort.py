@@ -14,15 +14,16 @@ from ..ops.along import pick_along
 from ..ops.cast import cast
 from ..ops.compare import choose
 from ..ops.cumulative import _extreme_so_far
-from ..ops.index import read_places
+from ..ops.extrema import maximum
 from ..ops.join import _cat
-from ..ops.mask import nonzero_places
-from ..ops.order import _median_index, _median_of_all, _mode_index
+from ..ops.order import _median_index, _median_of_all, _mode_index, _quantile_places
 from ..ops.rearrange import _repeated_places
-from ..ops.reduce import _any, sum_over
+from ..ops.reduce import sum_over
 from ..ops.reduce_extrema import _argmax
 from ..ops.scan import cumsum_along
-from ..ops.sort import _argsort, _kth_index, _searchsorted, _topk_indices, _unique_consecutive
+from ..ops.sets import _is_in
+from ..ops.sort import _argsort, _kth_index, _searchsorted, _topk_indices
+from ..ops.unary import _round, ceil, floor
 from . import backend
 from .array import adopt, empty, to_numpy
 from .copy import contiguous, copied, filled
@@ -31,6 +32,7 @@ from .strides import SMALL
 
 _TILE, _MERGE_THREADS, _SEARCH_THREADS = 1024, 256, 256  # kSortTile, kMergeThreads, kSearchThreads
 _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
+_FEW = 32  # among so many, a value is looked for in turn
 _LARGE = frozenset(("float64", "int64", "uint64"))  # whose keys have 64 bits
 
 
@@ -128,6 +130,16 @@ def _(x: Any, *, skip_nan: bool) -> Any:
     return pick_along(flat, place, dim=0).reshape(())
 
 
+@_quantile_places.kernel
+def _(x: Any, q: Any, *, dim: int, interpolation: str, skip_nan: bool) -> Any:
+    numbers = sum_over(x == x, dim=(dim,), keepdim=True)
+    steps = cast(maximum(numbers, 1) - 1, x.dtype)
+    size = x.shape[dim]
+    rank = choose(numbers < (1 if skip_nan else size), float(size - 1), q * steps)
+    rank = {"lower": floor, "higher": ceil, "nearest": _round}.get(interpolation, lambda rank: rank)(rank)
+    return cast(floor(rank), _INT64), cast(ceil(rank), _INT64), steps
+
+
 @_mode_index.kernel
 def _(x: Any, *, dim: int, keepdim: bool) -> Any:
     found = order_of(x, dim)
@@ -148,25 +160,7 @@ def _counted(n: int) -> Any:
     return adopt(backend.cupy().arange(n, dtype=np.int64))
 
 
-# ---- runs of equal elements, and of given lengths ----
-
-
-@_unique_consecutive.kernel
-def _(x: Any, *, dim: int | None) -> Any:
-    along = contiguous(x).reshape(-1) if dim is None else x
-    at = dim or 0
-    n = along.shape[at]
-    if not n:
-        return copied(along), empty((x.shape if dim is None else (0,)), _INT64), empty((0,), _INT64)
-    others = tuple([d for d in range(along.ndim) if d != at])
-    before = (slice(None),) * at
-    differ = along[(*before, slice(1, None))] != along[(*before, slice(None, -1))]
-    first = _cat(filled((1,), True, _BOOL), _any(differ, dim=others, keepdim=False) if others else differ, dim=0)
-    starts = nonzero_places(first)
-    values = read_places(along, starts, dims=(at,))
-    inverse = cumsum_along(cast(first, _INT64), dim=0, reverse=False) - 1
-    counts = _cat(starts[0][1:], filled((1,), n, _INT64), dim=0) - starts[0]
-    return values, inverse.reshape(x.shape) if dim is None else inverse, counts
+# ---- runs of given lengths ----
 
 
 @_repeated_places.kernel
@@ -200,6 +194,23 @@ def _(sequence: Any, values: Any, *, right: bool) -> Any:
     if dtype.name not in CUDA_NAMES:
         return NotImplemented
     return _searched(contiguous(cast(sequence, dtype)), contiguous(cast(values, dtype)), right)
+
+
+@_is_in.kernel
+def _(x: Any, among: Any, *, invert: bool) -> Any:
+    dtype = np.promote_types(x.dtype, among.dtype)
+    if dtype.name not in CUDA_NAMES or among.size >= SMALL:
+        return NotImplemented
+    values, among = contiguous(cast(x, dtype)), contiguous(cast(among, dtype)).reshape(-1)
+    many = among.size > _FEW
+    if many:
+        among = pick_along(among, order_of(among, 0), dim=0)
+    out = empty(x.shape, _BOOL)
+    if out.size:
+        run = _kernel(f"found_among<{cuda_name(dtype)}, {'true' if many else 'false'}>")
+        given = (np.int64(out.size), out, among, values, np.int64(among.size), np.bool_(invert))
+        run(blocks_for(out.size, _SEARCH_THREADS, 16), (_SEARCH_THREADS,), given)
+    return out
 
 
 __all__ = ["order_of"]

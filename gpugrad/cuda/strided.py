@@ -11,11 +11,16 @@ from ..ops.cast import cast
 from ..ops.einsum import _trace, align, fill_diagonal, spread_labels
 from ..ops.linalg_decompose import off_diagonal
 from ..ops.reduce import sum_over
-from ..ops.strided import _as_strided, _unfold, add_strided
+from ..ops.strided import _as_strided, _unfold, add_strided, fold_windows, read_strided
 from . import backend
 from .array import DeviceArray, adopt
 from .copy import contiguous, copied, set_all, write, zeros
 from .index import added
+
+
+def main_diagonal(x: Any) -> Any:
+    """The diagonal of the last two dimensions, as the last: a view."""
+    return adopt(x.diagonal(0, x.ndim - 2, x.ndim - 1))
 
 
 def strided(x: Any, shape: Any, strides: Any, offset: int = 0) -> Any:
@@ -38,6 +43,18 @@ def _(g: Any, *, shape: tuple[int, ...], stride: tuple[int, ...], offset: int) -
     places = copied(_as_strided(every, size=g.shape, stride=stride, offset=offset)).reshape(1, -1)
     total = added(out, contiguous(g).reshape(-1), places, (0,), "as_strided")
     return total if total is NotImplemented else total.reshape(shape)
+
+
+@read_strided.kernel
+def _(x: Any, *, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
+    return copied(_as_strided(x, size=size, stride=stride, offset=offset))
+
+
+@fold_windows.kernel
+def _(g: Any, *, shape: tuple[int, ...], dim: int, size: int, step: int) -> Any:
+    strides = [math.prod(shape[d + 1 :]) for d in range(len(shape))]
+    windows = (*strides[:dim], strides[dim] * step, *strides[dim + 1 :], strides[dim])
+    return add_strided(g, shape=shape, stride=windows, offset=0)
 
 
 @_unfold.kernel
@@ -83,26 +100,21 @@ def _(g: Any, *, labels: Any, wanted: Any, shape: tuple[int, ...]) -> Any:
     return out if write(_labelled(out, labels), spread) else NotImplemented
 
 
-def _diagonal(x: Any) -> Any:
-    """The diagonal of the last two dimensions, as the last."""
-    return adopt(x.diagonal(0, x.ndim - 2, x.ndim - 1))
-
-
 @_trace.kernel
 def _(x: Any) -> Any:
-    return sum_over(_diagonal(x), dim=None, keepdim=False)
+    return sum_over(main_diagonal(x), dim=None, keepdim=False)
 
 
 @fill_diagonal.kernel
 def _(g: Any, *, shape: tuple[int, ...]) -> Any:
     out = zeros(shape, g.dtype)
-    return out if write(_diagonal(out), g) else NotImplemented
+    return out if write(main_diagonal(out), g) else NotImplemented
 
 
 @off_diagonal.kernel
 def _(x: Any) -> Any:
     out = copied(x)
-    return out if set_all(_diagonal(out), 0) else NotImplemented
+    return out if set_all(main_diagonal(out), 0) else NotImplemented
 
 
-__all__ = ["strided"]
+__all__ = ["main_diagonal", "strided"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..dtypes import FLOATS, as_dtype, result_type_of, scalar_dtype
+from ..dtypes import FLOATS, LOW_PRECISION, as_dtype, float64, result_type_of, scalar_dtype
 from ..inplace import into
 from ..op import op
 from .cast import cast
@@ -75,12 +75,21 @@ isneginf = _predicate("isneginf", lambda x: x == -np.inf, "{0} < 0 && is_infinit
 signbit = _predicate("signbit", lambda x: x < 0 if is_integral(x) else np.signbit(x), "sign_bit({0})")
 
 
-@op(names=("input", "other"), broadcasts=True, promotes=True)
-def _isclose(x: Any, y: Any, *, rtol: float, atol: float, equal_nan: bool) -> Any:
-    if is_integral(x):
-        x, y = x.astype(np.float64), y.astype(np.float64)
+def _isclose_body(x: Any, y: Any, rtol: float, atol: float, *, equal_nan: bool) -> Any:
+    if x.dtype in LOW_PRECISION:
+        x, y = x.astype(np.float32), y.astype(np.float32)
     close = (x == y) | (abs(x - y) <= atol + abs(rtol * y)) & (abs(y) < np.inf)
     return close | (x != x) & (y != y) if equal_nan else close
+
+
+_isclose = op(  # tolerances are inputs, as numbers among these make no kernel of their own
+    refusing("isclose", _isclose_body, "bool", "int"),
+    name="isclose",
+    names=("input", "other", "rtol", "atol"),
+    broadcasts=True,
+    promotes=True,
+    cuda="is_close({0}, {1}, {2}, {3}, {equal_nan})",
+)
 
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
@@ -92,7 +101,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
         raise RuntimeError(f"isclose(): {input.dtype} did not match {other.dtype}; convert one of the tensors first")
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"isclose(): rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
-    return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    if input._array.dtype not in FLOATS:
+        input, other = cast(input, float64.numpy), cast(other, float64.numpy)
+    return _isclose(input, other, float(rtol), float(atol), equal_nan=bool(equal_nan))
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:

@@ -20,6 +20,7 @@ from ..inplace import into
 from ..op import op
 from .dims import normalize_dim
 from .matmul import _matmul
+from .shape import _reshaped_copy, can_view
 
 __all__ = ["bilinear", "einsum", "tensordot", "trace"]
 
@@ -94,10 +95,15 @@ def contract(x: Any, y: Any, *, x_labels: Labels, y_labels: Labels, wanted: Labe
     x, y = x.transpose(x_order), y.transpose(y_order)
     stack, rows = x.shape[:stacked], x.shape[stacked : stacked + x_own]
     inner, columns = math.prod(x.shape[stacked + x_own :]), y.shape[y.ndim - y_own :]
-    left = x.reshape((*stack, math.prod(rows), inner))
-    right = y.reshape((*stack, inner, math.prod(columns)))
+    left = _in_shape(x, (*stack, math.prod(rows), inner))
+    right = _in_shape(y, (*stack, inner, math.prod(columns)))
     result = _matmul(left, right) if summed else left * right
     return result.reshape((*stack, *rows, *columns)).transpose(out_order)
+
+
+def _in_shape(x: Any, shape: tuple[int, ...]) -> Any:
+    """The array `x` in another shape; where that takes a copy, one that devices have a kernel for."""
+    return x.reshape(shape) if can_view(x, shape) else _reshaped_copy(x, shape=shape)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -25,8 +25,8 @@ from ..op import op
 from ..views import resync
 from .fill import copy, fill
 from .join import _stack
-from .mask import fill_where, nonzero_places, read_mask, write_where
-from .reduce import expand_to, sum_to
+from .mask import fill_where, nonzero_places, put_at_full_mask, read_mask, write_where
+from .reduce import _count_nonzero, expand_to, sum_to
 from .shape import part, reshape
 from .transfer import move
 
@@ -424,13 +424,23 @@ def _write_directly(target: Any, arrays: list[tuple[int, Any]], value: Any) -> N
         value = value if isinstance(value, Tensor) else scalar_beside(target, value)
         write_where(target, value._array, _as_broadcast(target, arrays))
     elif arrays:
-        places, dims = _places(_beside(target, arrays), target.shape)
+        arrays = _beside(target, arrays)
         _check_same_dtype(target, value)
+        if _is_full_mask(arrays, target.shape) and isinstance(value, Tensor) and value._array.size != 1:
+            count = int(_count_nonzero(arrays[0][1], dim=None))
+            put_at_full_mask(target, arrays[0][1], _fitted(value, (count,), _INDEXED)._array)
+            return
+        places, dims = _places(arrays, target.shape)
         value = _fitted(value, _indexed_shape(target.shape, places, dims), _INDEXED)
         put_places(target, value._array if isinstance(value, Tensor) else value, places, dims=dims)
     else:
         value = _fitted(value, target.shape, _EXPAND)
         assign(target, value._array if isinstance(value, Tensor) else value)
+
+
+def _is_full_mask(arrays: list[tuple[int, Any]], shape: tuple[int, ...]) -> bool:
+    """Whether a key is one mask for every element."""
+    return len(arrays) == 1 and arrays[0][1].dtype == np.bool_ and arrays[0][1].shape == shape
 
 
 def _is_mask_for_one(arrays: list[tuple[int, Any]], value: Any) -> bool:

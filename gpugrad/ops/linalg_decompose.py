@@ -15,6 +15,7 @@ from ..core import Tensor
 from ..dtypes import complex_not_supported
 from ..inplace import into, into_each
 from ..op import op
+from .compare import _all_true
 from .linalg_solve import _solve_triangular, triangle
 from .linalg_types import (
     EighResult,
@@ -29,6 +30,7 @@ from .linalg_types import (
     row,
 )
 from .matmul import adjoint, matmul
+from .reduce import sum_over
 from .shape import narrow
 
 __all__ = ["pinverse", "qr", "svd"]
@@ -355,9 +357,10 @@ def matrix_rank(
 @op
 def _residuals(a: Any, b: Any, x: Any) -> Any:
     """Sums of squares of what least squares leaves over; empty unless the systems are overdetermined, of full rank."""
-    if a.shape[-2] <= a.shape[-1] or not np.all(_matrix_rank(a, atol=None, rtol=None) == a.shape[-1]):
-        return np.zeros_like(x, shape=(0,))
-    return np.add.reduce((np.matmul(a, x) - b) ** 2, axis=-2)
+    if a.shape[-2] <= a.shape[-1] or not bool(_all_true(_matrix_rank(a, atol=None, rtol=None) == a.shape[-1])):
+        return x[:0].reshape(-1)
+    left = matmul(a, x) - b
+    return sum_over(left * left, dim=(a.ndim - 2,), keepdim=False)
 
 
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> LstsqResult:

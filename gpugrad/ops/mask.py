@@ -57,6 +57,12 @@ def write_where(target: Any, value: Any, mask: Any) -> None:
     np.copyto(target, value, where=mask, casting="unsafe")
 
 
+@op(writes="target")
+def put_at_full_mask(target: Any, mask: Any, value: Any) -> None:
+    """Write `value`, a vector with an element for each True of `mask`, in order; `mask` is of the shape of `target`."""
+    target[mask] = value
+
+
 # ---- where it is not zero ----
 
 

@@ -113,7 +113,7 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -
 
 
 @op(name="quantile_places", outputs=3)
-def _places(x: Any, q: Any, *, dim: int, interpolation: str, skip_nan: bool) -> Any:
+def _quantile_places(x: Any, q: Any, *, dim: int, interpolation: str, skip_nan: bool) -> Any:
     """For each q along `dim`: the indices below and above it in the sorted line, and the number of steps in the line."""
     size = x.shape[dim]
     numbers = np.add.reduce(x == x, axis=dim, keepdims=True, dtype=np.int64)
@@ -137,7 +137,7 @@ def _quantile(
     check_reducible(name, x, at)
     q = q.reshape((-1,) + (1,) * (x.ndim - at - 1))
     line = sort(x, at).values
-    below, above, steps = _places(x, q, dim=at, interpolation=interpolation, skip_nan=skip_nan)
+    below, above, steps = _quantile_places(x, q, dim=at, interpolation=interpolation, skip_nan=skip_nan)
     found = pick_along(line, below, dim=at, repeats=True)
     if interpolation not in _ROUNDINGS:
         way = 0.5 if interpolation == "midpoint" else q * steps - below

@@ -16,6 +16,7 @@ from ..op import op
 from .create import tensor
 from .ranges import arange
 from .rearrange import clone
+from .reduce import wide
 from .strided import diagonal
 
 __all__ = ["diagonal_scatter", "isin", "range", "select_scatter", "slice_scatter", "unravel_index"]
@@ -23,7 +24,7 @@ __all__ = ["diagonal_scatter", "isin", "range", "select_scatter", "slice_scatter
 
 @op
 def _is_in(x: Any, among: Any, *, invert: bool) -> Any:
-    return np.isin(x, among, invert=invert)
+    return np.isin(wide(x), wide(among), invert=invert)  # NumPy's sort of bfloat16 is confused by a NaN
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:

@@ -19,7 +19,7 @@ from .along import chosen, given, pick_along
 from .cast import cast
 from .dims import normalize_dim
 from .elementwise import not_implemented
-from .reduce import numpy_dtype, wide
+from .reduce import narrow, numpy_dtype, wide
 
 __all__ = [
     "argsort",
@@ -156,8 +156,9 @@ def kthvalue(
 
 @op(name="unique", outputs=3)
 def _unique(x: Any, *, dim: int | None) -> Any:
-    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
-    return values, inverse.reshape(x.shape if dim is None else -1), counts
+    line = wide(x)  # among elements of bfloat16 NumPy's sort does not know where to put a NaN
+    values, inverse, counts = np.unique(line, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
+    return narrow(values, x.dtype), inverse.reshape(x.shape if dim is None else -1), counts
 
 
 @op(name="unique_consecutive", outputs=3)

@@ -17,8 +17,10 @@ from .along import given
 from .cast import cast
 from .compare import choose
 from .dims import normalize_dims
+from .join import _stack
 from .numpy_names import numpy_names
 from .reduce import Dims, Flag, count_over, mean_over, narrow, numpy_dtype, spread, sum, wide
+from .reduce_extrema import aminmax
 
 __all__ = ["bincount", "corrcoef", "cov", "histc", "histogram", "std", "std_mean", "var", "var_mean"]
 
@@ -202,9 +204,14 @@ def corrcoef(input: Any) -> Any:
 # ---- counts by value ----
 
 
+def _extremes(input: Any) -> Any:
+    """The least and the largest element, read together."""
+    return _stack(*aminmax(input), dim=0).tolist()
+
+
 @op(name="bincount")
-def _bincount(x: Any, weights: Any = None, *, minlength: int) -> Any:
-    made = np.bincount(x, weights, minlength)
+def _bincount(x: Any, weights: Any = None, *, bins: int) -> Any:
+    made = np.bincount(x, weights, bins)
     return made if weights is None or weights.dtype != np.float32 else made.astype(np.float32)
 
 
@@ -216,7 +223,8 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """
     if numpy_dtype(input) in FLOATS or numpy_dtype(input) == np.bool_:
         raise NotImplementedError(f"bincount(): not implemented for {as_dtype(numpy_dtype(input))}; use .long() first")
-    if input.ndim != 1 or bool((input < 0).any()):
+    least, most = _extremes(input) if input.ndim == 1 and len(input) else (0, -1)
+    if input.ndim != 1 or least < 0:
         raise RuntimeError(
             f"bincount only supports 1-d non-negative integral inputs, got {as_dtype(numpy_dtype(input))} of shape "
             f"{list(input.shape)}"
@@ -228,20 +236,22 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
             f"bincount: weights should be 1-d and have the same length as input ({len(input)}), got shape "
             f"{list(weights.shape)}"
         )
-    if weights is not None and numpy_dtype(weights) != np.float32:
+    if not len(input):
+        weights = None  # PyTorch counts nothing in int64, whatever it weighs
+    elif weights is not None and numpy_dtype(weights) != np.float32:
         weights = cast(weights, float64.numpy)
-    return _bincount(input, weights, minlength=minlength)
+    return _bincount(input, weights, bins=max(most + 1, minlength))
 
 
 @op(name="histc")
 def _histc(x: Any, *, bins: int, range: tuple[float, float]) -> Any:
-    return np.histogram(x, bins, range)[0].astype(x.dtype)
+    return np.histogram(wide(x), bins, range)[0].astype(x.dtype)
 
 
 def _bounds(name: str, input: Any, least: float, most: float) -> tuple[float, float]:
     """The range of a histogram: as given, that of the data if none is, never empty."""
     if least == most and input.shape.numel():
-        least, most = float(input.min().item()), float(input.max().item())
+        least, most = map(float, _extremes(input))
     if not (math.isfinite(least) and math.isfinite(most)):
         raise RuntimeError(f"{name}: range of [{least}, {most}] is not finite")
     if least > most:
@@ -264,7 +274,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out
 
 @op(name="histogram")
 def _histogram(x: Any, edges: Any, weight: Any = None, *, density: bool) -> Any:
-    return np.histogram(x, edges, weights=weight, density=density)[0].astype(x.dtype)
+    weight = None if weight is None else weight.astype(np.float64)  # NumPy takes differences of their running sums
+    return np.histogram(wide(x), wide(edges), weights=weight, density=density)[0].astype(x.dtype)
 
 
 def histogram(
