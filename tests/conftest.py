@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -57,6 +58,39 @@ def fallen(device: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     names: set[str] = set()
     monkeypatch.setattr(array, "_on_host", names)
     warnings.simplefilter("ignore", array.HostFallbackWarning)
+    return names
+
+
+@pytest.fixture
+def on_cupy(fallen: set[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the ops whose bodies called functions of CuPy that do work so far in this test.
+
+    Only the simulator tells. What a body's own ops do is theirs, and matrix products are cuBLAS's.
+    """
+    from gpugrad.cuda import array, backend, gemm
+
+    names: set[str] = set()
+    if not backend.simulated():
+        return names
+    counters, run_body, multiply = backend.cupy().counters, array._run_body, gemm._by_cupy
+
+    def watched(op: Any, *rest: Any) -> Any:
+        before, counters.functions = counters.functions, 0
+        try:
+            return run_body(op, *rest)
+        finally:
+            if counters.functions:
+                names.add(op.name)
+            counters.functions = before
+
+    def uncounted(*args: Any) -> Any:
+        before = counters.functions
+        made = multiply(*args)
+        counters.functions = before
+        return made
+
+    monkeypatch.setattr(array, "_run_body", watched)
+    monkeypatch.setattr(gemm, "_by_cupy", uncounted)
     return names
 
 

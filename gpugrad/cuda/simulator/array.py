@@ -268,6 +268,7 @@ class ndarray(NDArrayOperatorsMixin):
             value._check_written("assignment")
         source = value._value if isinstance(value, ndarray) else value
         _reached(self, *([value] if isinstance(value, ndarray) else []))
+        counters.functions += 1
         states = self._states()
         keep = value
 
@@ -429,6 +430,7 @@ def _reached(*arrays: ndarray) -> None:
 
 def _place(value: Any) -> Any:
     """A host result in device memory of its own."""
+    counters.functions += 1
     value = np.asarray(value)
     order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
     made = ndarray(value.shape, value.dtype, order=order)
@@ -478,6 +480,7 @@ def _run(function: Any, args: Any, kwargs: Any, name: str, writes_first: bool = 
             out._mark_written()
 
     if outs:
+        counters.functions += 1
         submit(write)
         given = kwargs.get("out")
         return None if given is None else given if not isinstance(given, tuple) or len(given) > 1 else given[0]

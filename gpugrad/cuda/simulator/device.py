@@ -13,7 +13,10 @@ from .memory import device_memory, thread
 
 @dataclass
 class Counters:
-    """Copies between host and device, and waits for the device, since `reset`."""
+    """Copies between host and device, waits for the device, and work on it, since `reset`.
+
+    `launches` is all that was submitted; `functions` those of CuPy's own functions that make or write an array.
+    """
 
     host_to_device: int = 0
     host_to_device_bytes: int = 0
@@ -21,6 +24,7 @@ class Counters:
     device_to_host_bytes: int = 0
     synchronizations: int = 0
     launches: int = 0
+    functions: int = 0
 
     def reset(self) -> None:
         self.__init__()  # type: ignore[misc]
