@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from device_tools import on_host
+from device_tools import need_captured_products, on_host
 
 import gpugrad
 from gpugrad import nn
@@ -24,6 +24,7 @@ def model_and_data(device: str) -> Any:
 
 
 def test_a_captured_step_trains_as_an_eager_one(device: str) -> None:
+    need_captured_products()
     losses = []
     for captured in (False, True):
         model, xs, ys = model_and_data(device)
@@ -203,6 +204,7 @@ def test_replay_without_a_capture(device: str) -> None:
 
 
 def test_graphed_callables_train(device: str) -> None:
+    need_captured_products()
     results = []
     for graphed in (False, True):
         model, xs, ys = model_and_data(device)

@@ -19,7 +19,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .source import fence_shared, inline_includes, kernel_table, may_have_plain_kernels, place_of, plain_kernels, replace_dynamic_shared
+from .source import (
+    fence_shared,
+    inline_includes,
+    kernel_table,
+    may_have_plain_kernels,
+    place_of,
+    plain_kernels,
+    replace_dynamic_shared,
+)
 
 HERE = Path(__file__).parent
 INCLUDE, RUNTIME = HERE / "include", HERE / "runtime"
