@@ -110,13 +110,17 @@ def run_phase(phase: str, deadline: float, selection: Sequence[str], results: Re
     def save(found: dict[str, Any], now: bool = False) -> None:
         results.set(phase, found, time.monotonic() - began, now)
 
-    simulated = results.found["about"]["CUDA"]["simulated"]
+    about = results.found["about"]
+    simulated = about["CUDA"]["simulated"]
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         if phase == "tests":
             found = tests.run(selection, deadline, scratch, save)
         elif phase == "timings":
-            found = timings.run(simulated, deadline, scratch, save)
+            graphs = (
+                simulated or about["libraries"]["nvmath"]["version"] is not None
+            )  # CuPy's products refuse a capture
+            found = timings.run(simulated, graphs, deadline, scratch, save)
         elif simulated or not sanitizer.available():
             found = {
                 "complete": True,
@@ -143,11 +147,13 @@ def main(arguments: Sequence[str]) -> int:
     if about is None:
         return 2
     results = Results(options.results / about["CUDA"]["devices"][0]["name"].replace(" ", "-"), about)
-    try:
-        for phase, deadline in plan(phases, began, options.limit, about["CUDA"]["simulated"]).items():
-            run_phase(phase, deadline, selection, results)
-    finally:
-        results.write()
+    with tempfile.TemporaryDirectory() as bytecode:
+        os.environ["PYTHONPYCACHEPREFIX"] = bytecode  # compiled once for all processes, and not into the checkout
+        try:
+            for phase, deadline in plan(phases, began, options.limit, about["CUDA"]["simulated"]).items():
+                run_phase(phase, deadline, selection, results)
+        finally:
+            results.write()
     failed, left = results.found["failed"], results.found["not done"]
     print(
         f"== {len(failed)} failed; ended after {time.monotonic() - began:.0f} s; {results.folder}/results.json and .md"

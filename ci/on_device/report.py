@@ -40,6 +40,8 @@ def failures(found: Found) -> dict[str, str]:
 def _failed_tests(tests: Found) -> Iterator[tuple[str, str]]:
     if "error" in tests:
         yield "tests", tests["error"]
+    if "in one process because" in tests:
+        yield "tests in many processes", tests["in one process because"]
     for file, row in tests.get("files", {}).items():
         for name, why in row["failed"].items():
             yield f"{file}::{name}", why
@@ -73,7 +75,10 @@ def _heading(found: Found) -> Iterator[str]:
     yield ""
     if about["CUDA"]["simulated"]:
         yield "**Simulated: times say nothing of a GPU.**\n"
-    versions = [f"gpugrad {about['gpugrad']['version']} ({about['gpugrad']['commit']})", about["Python"]["version"]]
+    versions = [
+        f"gpugrad {about['gpugrad']['version'] or 'checkout'} ({about['gpugrad']['commit']})",
+        about["Python"]["version"],
+    ]
     for name in ("numpy", "cupy", "nvmath", "torch"):
         version = about["libraries"].get(name, {}).get("version")
         versions.append(f"{name} {version or 'missing'}")

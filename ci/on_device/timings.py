@@ -13,7 +13,7 @@ import jobs
 
 FOR_KERNELS = 0.65  # of the time
 STEPS = ["mlp-medium", "mlp-small", "embedding-layernorm", "cnn", "mlp-large"]  # the most looked at first
-PEERS = "gpugrad.graph,torch,torch.graph,jax.jit"
+PEERS = ["torch", "torch.graph", "jax.jit"]
 
 
 class Part:
@@ -38,11 +38,12 @@ class Part:
         return found | ({"error": self.error} if self.error else {})
 
 
-def run(simulated: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
-    """Time kernels, then steps; `save` is given what is known every second."""
+def run(simulated: bool, graphs: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
+    """Time kernels, then steps, as CUDA graphs too if `graphs`; `save` is given what is known every second."""
     small = ["--small"] if simulated else []
     much = ["--sizes", "16", "--rounds", "1"] if simulated else ["--sizes", "128", "--rounds", "7"]
-    bench = ["gpugrad", "bench", *(STEPS[1:2] if simulated else STEPS), "--devices", "cuda", "--against", PEERS]
+    bench = ["gpugrad", "bench", *(STEPS[1:2] if simulated else STEPS), "--devices", "cuda"]
+    bench += ["--against", ",".join([*(["gpugrad.graph"] if graphs else []), *PEERS])]
     parts = {
         "kernels": Part("kernels", "cases", ["gpugrad.bench.device", *small], scratch, "kernels.json"),
         "steps": Part("steps", "rows", [*bench, *much, "--seconds", "0.05", "--no-ceilings"], scratch, "results.json"),

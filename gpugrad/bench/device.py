@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import platform
@@ -28,6 +27,7 @@ from typing import Any
 from ..atomic import atomic_write
 from .clock import between_events
 from .kernel_cases import CASES, TILE, TOLERANCES, Case, Place, Work
+from .machine import version
 
 MANY, FEW = 2**26, 2**16  # elements: to be timed, to be compared with the CPU
 START, CASE = 90, 30  # seconds that a process has to start, and for each case
@@ -77,8 +77,9 @@ def measure(case: Case, n: int, peers: Sequence[str]) -> dict[str, Any]:
             row[peer]["TFLOP/s"] = case.flops(n) / seconds / 1e12
     if len(samples) == 2:
         row["difference"] = _distance(*samples)
-    if not row.get("error", 0) <= TOLERANCES[case.dtype]:  # NaN is wrong too
-        row["wrong"] = f"{row['error']:.1e} of the largest value from the CPU's result in float64"
+    for what, other in (("error", "the CPU's result in float64"), ("difference", "PyTorch's result")):
+        if not row.get(what, 0) <= TOLERANCES[case.dtype]:  # NaN is wrong too
+            row["wrong"] = f"{row[what]:.1e} of the largest value from {other}"
     return row
 
 
@@ -233,9 +234,9 @@ def _work(cases: Sequence[Case], n: int) -> int:
     peers = ["gpugrad"] + (["torch"] if _torch_sees_the_device(backend.simulated()) else [])
     about = {
         "device": gpugrad.cuda.get_device_name(),
-        "gpugrad": _version("gpugrad"),
+        "gpugrad": version("gpugrad"),
         "cupy": getattr(backend.cupy(), "__version__", "simulated"),
-        "torch": _version("torch") if len(peers) > 1 else "not compared",
+        "torch": version("torch") if len(peers) > 1 else "not compared",
         "python": platform.python_version(),
         "copy GB/s": copy_bandwidth(gpugrad, n) / 1e9,
     }
@@ -257,13 +258,6 @@ def _usable(gpugrad: Any) -> bool:
         return bool((gpugrad.ones(8).to("cuda") + 1).sum().item() == 16)
     except Exception:
         return False
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "of this checkout"
 
 
 def _torch_sees_the_device(simulated: bool) -> bool:
