@@ -191,7 +191,7 @@ def _steps(found: Found) -> Iterator[str]:
     if not rows:
         return
     peers = list(dict.fromkeys(row["peer"] for row in rows))
-    yield f"Steps of training (forward, backward, Adam), with the times of gpugrad's over them. {'; '.join(found['timings']['steps'].get('left_out', []))}"
+    yield f"Steps of training (forward, backward, Adam); in brackets a time divided by gpugrad's. {'; '.join(found['timings']['steps'].get('left_out', []))}"
     yield ""
     yield f"| step, rows | {' | '.join(peers)} |"
     yield "|---" * (len(peers) + 1) + "|"
