@@ -30,7 +30,9 @@ def kernels_used(dtypes: str) -> list[tuple[str, list[str]]]:
 
 def first_used(dtypes: str) -> list[tuple[str, list[str]]]:
     """The kernels that are used in some dtypes, and in none of those before."""
-    known = {(source, name) for d in DTYPES[: DTYPES.index(dtypes)] for source, names in kernels_used(d) for name in names}
+    known = {
+        (source, name) for d in DTYPES[: DTYPES.index(dtypes)] for source, names in kernels_used(d) for name in names
+    }
     used = [(source, [n for n in names if (source, n) not in known]) for source, names in kernels_used(dtypes)]
     return [(source, names) for source, names in used if names]
 

@@ -75,7 +75,7 @@ def _run(
     scratch.mkdir()
     report, log = scratch / "tests.jsonl", scratch / "tests.log"
     together = ["-n", str(processes), "--dist", "load", "--maxschedchunk", "4", "--max-worker-restart", "1000"]
-    limit = {"CUPY_GPU_MEMORY_LIMIT": f"{max(1, 80 // processes)}%"}  # no pool is to take what the others need
+    limit = {"CUPY_GPU_MEMORY_LIMIT": f"{max(12, 80 // processes)}%"}  # few tests need much, and none all of it
     status = jobs.run(
         command(selection or files(), *together),
         deadline,
