@@ -41,6 +41,17 @@ def device_module() -> Any:
     return importlib.import_module("gpugrad.cuda.simulator")
 
 
+def need_captured_products() -> None:
+    """Skip the test where matrix products cannot be captured in a CUDA graph."""
+    from gpugrad.cuda import backend
+
+    backend.require()
+    from gpugrad.cuda import cublaslt
+
+    if not backend.simulated() and cublaslt.library() is None:
+        pytest.skip("needs nvmath-python: CuPy's products cannot be captured")
+
+
 def draw_on_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have random numbers on the device drawn by the CPU's default generator, which draws PyTorch's."""
     from gpugrad.cuda.array import DeviceArray, from_numpy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -237,6 +238,14 @@ def test_kernels_are_timed_in_one_process_too(
     assert [case["case"] for case in found["cases"]] == ["add", "softmax, rows of 33"]
     assert all(case["gpugrad"]["seconds"] > 0 for case in found["cases"])
     assert "| add |" in capsys.readouterr().out
+
+
+def test_a_checkout_that_is_not_installed_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert Worker("gpugrad", "float32").facts()["version"] == "of this checkout"
 
 
 def test_a_worker_that_dies_says_so_and_is_started_again() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from device_tools import on_host
+from device_tools import need_captured_products, on_host
 
 import gpugrad
 import gpugrad.nn.functional as F
@@ -350,10 +350,7 @@ def test_every_order_of_threads(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_captured_step_of_a_convolutional_network() -> None:
     """The same losses as without the graph: nothing in the step asks the host."""
-    from gpugrad.cuda import backend, cublaslt
-
-    if not backend.simulated() and cublaslt.library() is None:
-        pytest.skip("needs nvmath-python: CuPy's products cannot be captured")
+    need_captured_products()
     nn, found = gpugrad.nn, []
     x, y = gpugrad.tensor(draw(5, 1, 12, 12)).cuda(), gpugrad.tensor([0, 1, 2, 0, 1]).cuda()
     for captured in (False, True):

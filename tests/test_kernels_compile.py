@@ -28,6 +28,15 @@ def kernels_used(dtypes: str) -> list[tuple[str, list[str]]]:
     return json.loads(done.stdout)
 
 
+def first_used(dtypes: str) -> list[tuple[str, list[str]]]:
+    """The kernels that are used in some dtypes, and in none of those before."""
+    known = {
+        (source, name) for d in DTYPES[: DTYPES.index(dtypes)] for source, names in kernels_used(d) for name in names
+    }
+    used = [(source, [n for n in names if (source, n) not in known]) for source, names in kernels_used(dtypes)]
+    return [(source, names) for source, names in used if names]
+
+
 def taken_apart(source: str) -> tuple[str, str]:
     """The kernel file that a source is, or includes, and the formulas behind it."""
     include = re.match(r'#include "(\S+)"\n', source)
@@ -54,9 +63,9 @@ def merged(used: list[tuple[str, list[str]]]) -> dict[str, tuple[str, list[str]]
 
 
 def compiled(dtypes: str, architecture: int) -> list[tuple[str, nvrtc.Compiled]]:
-    """All kernels that are used in some dtypes, with their files."""
+    """All kernels that are used in some dtypes, with their files; what dtypes share is compiled with the first."""
     found = []
-    for file, (source, names) in merged(kernels_used(dtypes)).items():
+    for file, (source, names) in merged(first_used(dtypes)).items():
         made = nvrtc.compiled(source, names, architecture)
         assert len(made) == len(names), file
         found += [(file, kernel) for kernel in made]
@@ -100,7 +109,11 @@ def table(rows: Iterable[tuple[str, int, list[tuple[str, nvrtc.Compiled]]]]) -> 
             cells = most.setdefault((file, name), {})
             cells[dtypes, architecture] = max(cells.get((dtypes, architecture), 0), kernel.registers)
     head = ["file", "kernel", *("integers" if " " in d else d for d in DTYPES)]
-    lines = [f"Registers a thread, for sm_{', sm_'.join(map(str, nvrtc.ARCHITECTURES))}; nothing is spilled.", ""]
+    lines = [
+        f"Registers a thread, for sm_{', sm_'.join(map(str, nvrtc.ARCHITECTURES))}; nothing is spilled. What dtypes share "
+        "stands with the first.",
+        "",
+    ]
     lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for (file, name), cells in sorted(most.items()):
         shown = [" ".join(str(cells.get((d, a), "")) for a in nvrtc.ARCHITECTURES).strip() for d in DTYPES]

@@ -496,3 +496,17 @@ def test_an_array_over_memory_with_strides_of_its_own() -> None:
     assert seen[0, 3].item() == seen[1, 0].item() == 100
     with pytest.raises(ValueError):
         cupy.ndarray((3, 5), np.int64, x.data + 800, (24, 8))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "// a template no more\n__global__ void set(int* x) { *x = 1; }",
+        "#define KERNEL __global__ \\\n  void\nKERNEL set(int* x) { *x = 1; }",
+        "template <class T> __global__ void other(T* x) {}\n/* of a template; */ __global__ void set(int* x) { *x = 1; }",
+    ],
+)
+def test_a_kernel_that_is_no_template_is_found_by_its_name(code: str) -> None:
+    x = cupy.zeros(1, np.int32)
+    cupy.RawModule(code=code).get_function("set")((1,), (1,), (x,))
+    assert x.get().tolist() == [1]

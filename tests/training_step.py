@@ -24,8 +24,8 @@ class Sizes(NamedTuple):
 
 
 SIZES = {
-    "activations": Sizes(width=128, batch=2048),  # 104 MB of activations, 7 MB of parameters
-    "parameters": Sizes(width=512, batch=64),  # 13 MB of activations, 104 MB of parameters
+    "activations": Sizes(width=128, batch=1024),  # 52 MB of activations, 7 MB of parameters
+    "parameters": Sizes(width=384, batch=64),  # 10 MB of activations, 58 MB of parameters
 }
 
 

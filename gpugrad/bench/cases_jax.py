@@ -226,6 +226,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "CrossEntropyLoss": lambda scores, target: _cross_entropy(scores, target),
     "attention": _attention,
     "mlp-small": _mlp,
+    "mlp-medium": _mlp,
     "mlp-large": _mlp,
     "cnn": _cnn,
     "embedding-layernorm": _sentences,

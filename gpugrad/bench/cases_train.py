@@ -14,6 +14,11 @@ def mlp_small(nn: Any) -> Any:
     return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
+def mlp_medium(nn: Any) -> Any:
+    """Two hidden layers of 512."""
+    return nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+
+
 def mlp_large(nn: Any) -> Any:
     """Two hidden layers of 1024."""
     return nn.Sequential(nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10))
@@ -73,6 +78,7 @@ def _training(name: str, model: Any, data: Any, flops_a_row: float) -> Training:
 # Operations a row: 6 for each weight of a linear layer (2 forward, 4 backward), and that for each place of a convolution.
 TRAIN: tuple[Case, ...] = (
     _training("mlp-small", mlp_small, _images(64), 6 * (64 * 64 * 2 + 64 * 10)),
+    _training("mlp-medium", mlp_medium, _images(784), 6 * (784 * 512 + 512 * 512 + 512 * 10)),
     _training("mlp-large", mlp_large, _images(784), 6 * (784 * 1024 + 1024 * 1024 + 1024 * 10)),
     _training("cnn", cnn, _images(1, 16, 16), 6 * (256 * 9 * 16 + 64 * 9 * 16 * 32 + 512 * 10)),
     _training(

@@ -1,9 +1,9 @@
 """Kernels timed on a CUDA device, against the bandwidth of a copy measured first: `python -m gpugrad.bench.device`.
 
-Each case is written once, for gpugrad or PyTorch, and run for both where PyTorch sees the device; results are compared.
-A case that fails is a row that says so, and the others go on: in a process of their own, where the fault has left the
-device unusable. Times are the median of several rounds, between CUDA events. `--worker` is one process, which
-compute-sanitizer can watch; `gpugrad bench` is the one to compare libraries with. On the simulator it runs too
+Each case runs for gpugrad and, where PyTorch sees the device, for PyTorch. On few elements its result is held to the
+CPU's in float64; on many it is timed: the median of several rounds, between CUDA events. A case that fails is a row that
+says so, and the others go on: in another process, where the fault has left the device unusable, ended the process or hung
+it. `--worker` is one process; `gpugrad bench` is the one to compare libraries with. On the simulator it runs too
 (`--small`), and its times mean nothing.
 """
 
@@ -11,177 +11,93 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..atomic import atomic_write
 from .clock import between_events
+from .kernel_cases import CASES, TILE, TOLERANCES, Case, Place, Work
+from .machine import version
 
-Work = Callable[[], Any]  # launches the work to be timed; returns a tensor of results
-
-
-@dataclass(frozen=True)
-class Case:
-    """`build(torch, n)` makes the work on about n elements; it moves `arrays` times their 4 bytes."""
-
-    name: str
-    arrays: float
-    build: Callable[[Any, int], Work]
-
-
-def _elementwise(function: Callable[..., Any], inputs: int) -> Callable[[Any, int], Work]:
-    def build(torch: Any, n: int) -> Work:
-        xs = [_random(torch, n) for _ in range(inputs)]
-        return lambda: function(torch, *xs)
-
-    return build
-
-
-def _random(torch: Any, *shape: int, **options: Any) -> Any:
-    torch.manual_seed(0)
-    return torch.randn(*shape).to("cuda").requires_grad_(options.get("requires_grad", False))
-
-
-def _rows(function: Callable[..., Any], cols: int, backward: bool = False) -> Callable[[Any, int], Work]:
-    def build(torch: Any, n: int) -> Work:
-        x = _random(torch, max(1, n // cols), cols, requires_grad=backward)
-        if not backward:
-            return lambda: function(torch, x)
-        y = function(torch, x)
-        g = y.detach() * 0 + 1
-
-        def step() -> Any:
-            x.grad = None
-            y.backward(g, retain_graph=True)
-            return x.grad
-
-        return step
-
-    return build
-
-
-def _layer_norm(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.layer_norm(x, x.shape[1:])
-
-
-def _bias(torch: Any, n: int) -> Work:
-    x, b = _random(torch, max(1, n // 1024), 1024), _random(torch, 1024)
-    return lambda: x + b
-
-
-def _cross_entropy(torch: Any, n: int) -> Work:
-    x = _random(torch, max(1, n // 8192), 8192, requires_grad=True)
-    target = (torch.arange(x.shape[0]) * 7 % 8192).to("cuda")
-
-    def step() -> Any:
-        x.grad = None
-        torch.nn.functional.cross_entropy(x, target).backward()
-        return x.grad
-
-    return step
-
-
-def _embedding(torch: Any, n: int) -> Work:
-    table = _random(torch, 10000, 256)
-    index = (torch.arange(max(1, n // 256)) * 7919 % 10000).to("cuda")
-    return lambda: torch.nn.functional.embedding(index, table)
-
-
-def _adam(torch: Any, n: int) -> Work:
-    p = torch.nn.Parameter(_random(torch, n).detach())
-    p.grad = _random(torch, n)
-    optimizer = torch.optim.Adam([p], lr=1e-3)
-
-    def step() -> Any:
-        optimizer.step()
-        return p
-
-    return step
-
-
-def _matmul(dtype: str) -> Callable[[Any, int], Work]:
-    def build(torch: Any, n: int) -> Work:
-        side = max(8, int((n / 4) ** 0.5) // 8 * 8)
-        x, y = (_random(torch, side, side).to(getattr(torch, dtype)) for _ in range(2))
-        return lambda: x @ y
-
-    return build
-
-
-def _conv(torch: Any, n: int) -> Work:
-    torch.manual_seed(0)
-    layer = torch.nn.Conv2d(32, 64, 3, padding=1).to("cuda")
-    x = _random(torch, max(1, n // (32 * 32 * 32)), 32, 32, 32)
-    return lambda: layer(x)
-
-
-CASES = (
-    Case("add", 3, _elementwise(lambda torch, x, y: x + y, 2)),
-    Case("gelu", 2, _elementwise(lambda torch, x: torch.nn.functional.gelu(x), 1)),
-    Case("x * y + z", 4, _elementwise(lambda torch, x, y, z: torch.addcmul(z, x, y), 3)),
-    Case("bias add, 1024 columns", 2, _bias),
-    Case("transposed copy", 2, _rows(lambda torch, x: x.t().contiguous(), 1000)),
-    Case("sum", 1, _elementwise(lambda torch, x: x.sum(), 1)),
-    Case("sum of rows of 1024", 1, _rows(lambda torch, x: x.sum(1), 1024)),
-    Case("sum of columns, 1024", 1, _rows(lambda torch, x: x.sum(0), 1024)),
-    Case("cumsum of rows of 1024", 2, _rows(lambda torch, x: x.cumsum(1), 1024)),
-    *(Case(f"softmax, rows of {c}", 2, _rows(lambda torch, x: torch.softmax(x, 1), c)) for c in (33, 1024, 8192)),
-    Case("softmax backward, rows of 1024", 3, _rows(lambda torch, x: torch.softmax(x, 1), 1024, backward=True)),
-    *(Case(f"layer norm, rows of {c}", 2, _rows(_layer_norm, c)) for c in (768, 4096)),
-    Case("layer norm backward, rows of 768", 3, _rows(_layer_norm, 768, backward=True)),
-    Case("cross-entropy with gradient, 8192 classes", 3, _cross_entropy),
-    Case("embedding, rows of 256", 2, _embedding),
-    Case("Adam", 7, _adam),
-    *(Case(f"matmul, {d}", 0, _matmul(d)) for d in ("float32", "float16", "bfloat16")),
-    Case("conv2d 3x3, 32 to 64 channels", 0, _conv),
-)
+MANY, FEW = 2**26, 2**16  # elements: to be timed, to be compared with the CPU
+START, CASE = 90, 30  # seconds that a process has to start, and for each case
+ITEM = {"float64": 8, "float16": 2, "bfloat16": 2}  # bytes of an element; 4 for others
 
 
 def copy_bandwidth(torch: Any, n: int) -> float:
     """Bytes a second, read and written, of a copy from device memory to device memory."""
-    source, target = _random(torch, n), _random(torch, n)
+    place = Place(torch, "cuda")
+    source, target = place.random(n), place.random(n)
 
     def work() -> None:
         target.copy_(source)
 
-    return 8 * n / _seconds(torch, work)
+    work()
+    return 8 * n / _seconds(torch, work, n)
 
 
-def _seconds(torch: Any, work: Work, rounds: int = 7, each: int = 10) -> float:
-    """The median time of one piece of work, between events around `each` of them."""
-    for _ in range(3):
+def _seconds(torch: Any, work: Work, n: int) -> float:
+    """The median time of one piece of work, between events around several of them; of few elements it is done once."""
+    rounds, each = (7, 10) if n > FEW else (1, 1)
+    for _ in range(3 if n > FEW else 0):
         work()
     clock = between_events(torch)
     return statistics.median(clock(work, each)[0] for _ in range(rounds)) / each
 
 
 def measure(case: Case, n: int, peers: Sequence[str]) -> dict[str, Any]:
-    """Seconds and gigabytes a second of each peer, and how far their results differ; "error" where one failed."""
-    row: dict[str, Any] = {"case": case.name, "elements": n}
-    results = []
+    """A case's row: by peer seconds and rate, or "error"; how far results are from the CPU's and each other's."""
+    row: dict[str, Any] = {"family": case.family, "case": case.name, "elements": n}
+    samples = []
     for peer in peers:
         torch = importlib.import_module(peer)
         try:
-            work = case.build(torch, n)
-            results.append(work().detach().double().cpu().numpy())
-            seconds = _seconds(torch, work)
+            if peer == "gpugrad":
+                row["error"] = _error(case, torch, min(n, FEW))
+            work = case.build_for(Place(torch, "cuda"), n)
+            samples.append(_sample(work()))
+            seconds = _seconds(torch, work, n)
         except Exception:  # one failing kernel hides no other
             row[peer] = {"error": traceback.format_exc(limit=-4)}
             continue
-        row[peer] = {"seconds": seconds, "GB/s": 4 * n * case.arrays / seconds / 1e9 if case.arrays else None}
-    if len(results) == 2:
-        scale = abs(results[1]).max() or 1.0
-        row["difference"] = float(abs(results[0] - results[1]).max() / scale)
+        row[peer] = {"seconds": seconds}
+        if case.arrays:
+            row[peer]["GB/s"] = ITEM.get(case.dtype, 4) * n * case.arrays / seconds / 1e9
+        if case.flops is not None:
+            row[peer]["TFLOP/s"] = case.flops(n) / seconds / 1e12
+    if len(samples) == 2:
+        row["difference"] = _distance(*samples)
+    for what, other in (("error", "the CPU's result in float64"), ("difference", "PyTorch's result")):
+        if not row.get(what, 0) <= TOLERANCES[case.dtype]:  # NaN is wrong too
+            row["wrong"] = f"{row[what]:.1e} of the largest value from {other}"
     return row
+
+
+def _error(case: Case, torch: Any, n: int) -> float:
+    """How far the device's result is from the CPU's in float64."""
+    found, exact = (case.build_for(place, n)() for place in (Place(torch, "cuda"), Place(torch, "cpu", exact=True)))
+    return _distance(found.detach().double().cpu().numpy(), exact.detach().numpy())
+
+
+def _distance(found: Any, expected: Any) -> float:
+    """The largest difference, relative to the largest value; NaN if either has one."""
+    return float(abs(found - expected).max() / (abs(expected).max() or 1.0))
+
+
+def _sample(out: Any) -> Any:
+    """Some of the results, evenly spread."""
+    flat = out.detach().reshape(-1)
+    return flat[:: max(1, flat.shape[0] // TILE)].double().cpu().numpy()
 
 
 def table(found: dict[str, Any]) -> str:
@@ -191,27 +107,37 @@ def table(found: dict[str, Any]) -> str:
         f"# {found['device']}",
         "",
         f"gpugrad {found['gpugrad']}, CuPy {found['cupy']}, PyTorch {found['torch']}, Python {found['python']}. A copy "
-        f"within the device moves {copy:.0f} GB/s; `of copy` is a kernel's rate beside it. `python -m gpugrad.bench.device`",
+        f"within the device moves {copy:.0f} GB/s; `of copy` is a kernel's rate beside it; `error` is how far the result is "
+        "from the CPU's in float64, of the largest value. `python -m gpugrad.bench.device`",
         "",
-        "| case | gpugrad | GB/s | of copy | PyTorch / gpugrad | difference |",
-        "|---|---|---|---|---|---|",
+        "| family | case | error | gpugrad | rate | of copy | PyTorch | PyTorch / gpugrad |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for row in found["cases"]:
-        mine, peer = row["gpugrad"], row.get("torch", {})
-        if "error" in mine:
-            lines.append(f"| {row['case']} | FAILED: {mine['error'].strip().splitlines()[-1][:120]} | | | | |")
-            continue
-        rate = mine["GB/s"]
-        cells = [row["case"], f"{mine['seconds'] * 1e6:.1f} us"]
-        cells += ["", ""] if rate is None else [f"{rate:.0f}", f"{rate / copy:.2f}"]
-        cells.append(f"{peer['seconds'] / mine['seconds']:.2f}" if "seconds" in peer else "")
-        cells.append(f"{row['difference']:.1e}" if "difference" in row else "")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *(line(row, copy) for row in found["cases"]), ""])
+
+
+def line(row: dict[str, Any], copy: float) -> str:
+    """A case's line of the table; `copy` in GB/s."""
+    mine, peer = row["gpugrad"], row.get("torch", {})
+    if "error" in mine:
+        why = mine["error"].strip().splitlines()[-1][:120].replace("|", "/")
+        return f"| {row['family']} | {row['case']} | FAILED: {why} | | | | | |"
+    error = f"{row['error']:.1e}" + (" WRONG" if "wrong" in row else "")
+    cells = [row["family"], row["case"], error, f"{mine['seconds'] * 1e6:.1f} us", _rate(mine)]
+    cells.append(f"{mine['GB/s'] / copy:.2f}" if "GB/s" in mine else "")
+    cells.append("FAILED" if "error" in peer else _rate(peer))
+    cells.append(f"{peer['seconds'] / mine['seconds']:.2f}" if "seconds" in peer else "")
+    return f"| {' | '.join(cells)} |"
+
+
+def _rate(found: dict[str, Any]) -> str:
+    if "TFLOP/s" in found:
+        return f"{found['TFLOP/s']:.3g} TFLOP/s"
+    return f"{found['GB/s']:.3g} GB/s" if "GB/s" in found else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table, write it and the figures to a folder. The number of cases that failed."""
+    """Measure, print the table, write it and the figures to a folder as they are known. The number of cases that failed."""
     parser = argparse.ArgumentParser(prog="python -m gpugrad.bench.device", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--out", type=Path, help="folder for kernels.json and kernels.md")
     parser.add_argument("--small", action="store_true", help="few elements: to see that every case runs")
@@ -220,39 +146,85 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("cases", nargs="*", help="cases, or what their names begin with")
     options = parser.parse_args(arguments)
-    n = 2**12 if options.small else 2**26
+    n = 2**12 if options.small else MANY
     cases = [c for c in CASES if not options.cases or any(c.name.startswith(name) for name in options.cases)]
     if options.worker:
         return _work(cases, n)
-    found = _in_workers(cases, n, ["--small"] if options.small else [])
-    print(table(found))
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "kernels.json").write_text(json.dumps(found, indent=1) + "\n")
-        (options.out / "kernels.md").write_text(table(found))
-    return sum("error" in row["gpugrad"] for row in found["cases"])
-
-
-def _in_workers(cases: Sequence[Case], n: int, options: list[str]) -> dict[str, Any]:
-    """The device, its figures and a row for each case. RuntimeError if not even a copy could be measured."""
     found: dict[str, Any] = {"cases": []}
-    while left := [c.name for c in cases[len(found["cases"]) :]]:
-        (about, *rows), died = _ask_worker([*options, *left])
-        if died and len(rows) < len(left):
-            rows.append({"case": left[len(rows)], "elements": n, "gpugrad": {"error": died}})
-        found |= about
-        found["cases"] += rows
-    return found
+    for new in measured(cases, n, ["--small"] if options.small else []):
+        if "case" in new:
+            found["cases"].append(new)
+            print(line(new, found["copy GB/s"]), flush=True)
+        else:
+            found |= new
+        if options.out is not None:
+            _write(options.out, found)
+    print(table(found))
+    return sum("error" in row["gpugrad"] or "wrong" in row for row in found["cases"])
 
 
-def _ask_worker(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
-    """What a process of its own prints: the device and its figures, then a row for each case; and, if it died, why."""
-    command = [sys.executable, *(f"-W{w}" for w in sys.warnoptions), "-m", "gpugrad.bench.device", "--worker"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        raise RuntimeError(f"a copy within the device could not be measured: {done.stderr}")
-    return lines, f"exit status {done.returncode}: {done.stderr.strip()[-2000:]}" if done.returncode else ""
+def _write(folder: Path, found: dict[str, Any]) -> None:
+    for name, text in (("kernels.json", json.dumps(found, indent=1) + "\n"), ("kernels.md", table(found))):
+        with atomic_write(folder / name) as file:
+            file.write(text.encode())
+
+
+def measured(cases: Sequence[Case], n: int, options: list[str]) -> Iterator[dict[str, Any]]:
+    """The device and its figures, then a row for each case. RuntimeError if not even a copy could be measured."""
+    left, started = list(cases), False
+    while left:
+        worker = _Worker([*options, *(case.name for case in left)])
+        for new in worker.lines():
+            if "case" in new:
+                left.pop(0)
+                yield new
+            elif not started:
+                started = True
+                yield new
+        if not started:
+            raise RuntimeError(f"a copy within the device could not be measured: {worker.died or 'no figures came'}")
+        if worker.died and left:
+            case = left.pop(0)
+            error = {"error": worker.died}
+            yield {"family": case.family, "case": case.name, "elements": n, "gpugrad": error}
+
+
+class _Worker:
+    """A process that prints the device and its figures, then a row for each case; `died` says why it did, "" if not."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        command = [sys.executable, *(f"-W{w}" for w in sys.warnoptions), "-m", "gpugrad.bench.device", "--worker"]
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  it lives as long as the process
+        self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.died = ""
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it prints, as it does. A process that says nothing for too long is ended."""
+        assert self.process.stdout is not None
+        guard = self._guard(START)
+        for line in self.process.stdout:
+            guard.cancel()
+            if line.startswith("{"):
+                yield json.loads(line)
+            guard = self._guard(CASE)
+        guard.cancel()
+        status = self.process.wait()
+        if status and not self.died:
+            self.errors.seek(0)
+            self.died = f"exit status {status}: {self.errors.read().strip()[-2000:]}"
+        self.process.stdout.close()
+        self.errors.close()
+
+    def _guard(self, seconds: float) -> threading.Timer:
+        def end() -> None:
+            self.died = f"it hung: ended after {seconds:.0f} s"
+            self.process.kill()
+
+        guard = threading.Timer(seconds, end)
+        guard.start()
+        return guard
 
 
 def _work(cases: Sequence[Case], n: int) -> int:
@@ -262,9 +234,9 @@ def _work(cases: Sequence[Case], n: int) -> int:
     peers = ["gpugrad"] + (["torch"] if _torch_sees_the_device(backend.simulated()) else [])
     about = {
         "device": gpugrad.cuda.get_device_name(),
-        "gpugrad": _version("gpugrad"),
+        "gpugrad": version("gpugrad"),
         "cupy": getattr(backend.cupy(), "__version__", "simulated"),
-        "torch": _version("torch") if len(peers) > 1 else "not compared",
+        "torch": version("torch") if len(peers) > 1 else "not compared",
         "python": platform.python_version(),
         "copy GB/s": copy_bandwidth(gpugrad, n) / 1e9,
     }
@@ -274,7 +246,8 @@ def _work(cases: Sequence[Case], n: int) -> int:
         print(json.dumps(row), flush=True)
         if "error" in row["gpugrad"] and not _usable(gpugrad):
             return 0  # who asked for the cases starts another process for those that are left
-        gpugrad.cuda.empty_cache()
+        for peer in peers:
+            importlib.import_module(peer).cuda.empty_cache()
     return 0
 
 
@@ -287,17 +260,14 @@ def _usable(gpugrad: Any) -> bool:
         return False
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "of this checkout"
-
-
 def _torch_sees_the_device(simulated: bool) -> bool:
     if simulated or importlib.util.find_spec("torch") is None:
         return False
-    return bool(importlib.import_module("torch").cuda.is_available())
+    torch = importlib.import_module("torch")
+    if not torch.cuda.is_available():
+        return False
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, for both
+    return True
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ class Run:
 
     def measure_ceilings(self, cases: Sequence[Case]) -> None:
         """Copy bandwidth and rate of a large product on each device: the best of what the peers reach."""
-        if self.results["simulated"] or not any(case.arrays or case.flops for case in cases):
+        asked = not self.options.no_ceilings and any(case.arrays or case.flops for case in cases)
+        if self.results["simulated"] or not asked:
             return
         for device in self.plan.peers:
             found = self.results["ceilings"][device] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import time
@@ -22,6 +23,14 @@ def describe() -> dict[str, Any]:
         "memory": _memory(),
         "clock": clock(),
     }
+
+
+def version(library: str) -> str:
+    """The version of an installed library; gpugrad may be a checkout that is not installed."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "of this checkout"
 
 
 def cores() -> int:

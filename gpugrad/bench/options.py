@@ -50,6 +50,9 @@ def add_bench_command(commands: Any) -> None:
     )
     p.add_argument("--seconds", type=positive(float), default=0.1, help="how long one takes (default: 0.1)")
     p.add_argument(
+        "--no-ceilings", action="store_true", help="do not measure first what a copy and a large product reach"
+    )
+    p.add_argument(
         "--out",
         metavar="DIR",
         default="runs/bench",

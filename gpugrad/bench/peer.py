@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from . import clock
 from .case import Case, Step
+from .machine import version
 
 PEERS = ("gpugrad", "gpugrad.graph", "torch", "torch.compile", "torch.graph", "jax.jit")
 ALIASES = {"jax": "jax.jit"}
@@ -149,7 +149,7 @@ class Peer:
 
     def facts(self) -> dict[str, Any]:
         """Version and devices of the library."""
-        found: dict[str, Any] = {"version": importlib.metadata.version(self.library), "devices": {"cpu": "CPU"}}
+        found: dict[str, Any] = {"version": version(self.library), "devices": {"cpu": "CPU"}}
         cuda = getattr(self.module, "cuda", None)
         if cuda is not None and cuda.is_available():
             properties = cuda.get_device_properties(0)

@@ -27,6 +27,7 @@ class WorkerProcess:
         self.environment = dict(environment) | dict.fromkeys(THREAD_VARIABLES, str(threads))
         if peer == "jax.jit":
             self.environment["NPROC"] = str(threads)  # how XLA sizes its pool
+            self.environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # it would take most of the device's memory
         self.process: subprocess.Popen[str] | None = None
         self.errors = Path()  # what the process writes there is shown if it dies
 

@@ -102,7 +102,8 @@ def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...]) -> 
         return Plan(_nothing, (0,), layout.shape, made, (), None)
     kinds = tuple([x.dtype if type(x) is DeviceArray else type(x) for x in inputs])
     width = _width(formula, layout, arrays, made)
-    single = tuple([layout.flat and type(x) is DeviceArray and x.size == 1 for x in inputs])
+    # A result of one element is made by the kernel of longer arrays, so that scalars need none of their own.
+    single = tuple([layout.flat and count > 1 and type(x) is DeviceArray and x.size == 1 for x in inputs])
     kernel = _kernel(Variant(formula, kinds, made, single, layout.flat, width, layout.small))
     convert = kernel.convert if any(kernel.convert) else None
     if layout.flat:
@@ -124,7 +125,7 @@ def _width(formula: Formula, layout: Layout, arrays: list[Any], made: tuple[Any,
 
     New arrays always do.
     """
-    spread = [x for x in arrays if x.size != 1]
+    spread = [x for x in arrays if x.size != 1 or layout.count == 1]
     if not formula.takes_several or not spread:
         return 1
     width = 16 // max([x.itemsize for x in (*spread, *made)])

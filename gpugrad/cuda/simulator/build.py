@@ -19,7 +19,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .source import fence_shared, inline_includes, kernel_table, place_of, plain_kernels, replace_dynamic_shared
+from .source import (
+    fence_shared,
+    inline_includes,
+    kernel_table,
+    may_have_plain_kernels,
+    place_of,
+    plain_kernels,
+    replace_dynamic_shared,
+)
 
 HERE = Path(__file__).parent
 INCLUDE, RUNTIME = HERE / "include", HERE / "runtime"
@@ -209,8 +217,10 @@ def _compile(
     source.write_text(code, "utf-8")
     search = ["-I", str(INCLUDE)]
     macros = [f for f in flags if f.startswith(("-D", "-U"))]
-    scanned = _run(compiler, ["-E", "-P", "-x", "c++", *macros, *search, source])
-    table = kernel_table([*names, *(n for n in plain_kernels(scanned.stdout) if n not in names)])
+    plain: list[str] = []
+    if may_have_plain_kernels(code):
+        plain = plain_kernels(_run(compiler, ["-E", "-P", "-x", "c++", *macros, *search, source]).stdout)
+    table = kernel_table([*names, *(n for n in plain if n not in names)])
     source.write_text(code + table, "utf-8")
     header = _precompiled_header(compiler, flags)
     done = _run(compiler, [*flags, *search, *header, "-S", "-x", "c++", source, "-o", assembly])
@@ -220,7 +230,9 @@ def _compile(
     fenced, variables = fence_shared(assembly.read_text("latin-1"), move=not link)
     assembly.write_text(fenced, "latin-1")  # strings of any bytes
     (folder / "shared.json").write_text(json.dumps(variables))
-    done = _run(compiler, ["-shared", *link, assembly, runtime, "-o", folder / "module.so"])
+    # The runtime brings the standard libraries: searching them again would take half of the linker's time.
+    libraries = ["-nostdlib", runtime, "-lgcc"] if compiler.is_gcc and not link else [runtime]
+    done = _run(compiler, ["-shared", *link, assembly, *libraries, "-o", folder / "module.so"])
     if done.returncode:
         raise CompileException(f"the kernel compiles, but does not link:\n{done.stderr}")
     assembly.unlink()

@@ -88,6 +88,13 @@ def plain_kernels(preprocessed: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def may_have_plain_kernels(code: str) -> bool:
+    """Whether `plain_kernels` can find any once `code` is preprocessed; False spares the preprocessor's run."""
+    code = re.sub(r"//[^\n]*|/\*.*?\*/", "", code.replace("\\\n", " "), flags=re.DOTALL)
+    directives = re.compile(r"^\s*#.*", re.MULTILINE)
+    return "__global__" in "".join(directives.findall(code)) or bool(plain_kernels(directives.sub("", code)))
+
+
 def kernel_table(names: Sequence[str]) -> str:
     """C++ that lists the kernels for Python: see include/entry.h."""
     rows = "".join(f'    GPUGRAD_KERNEL("{name}", &{name}),\n' for name in names)

@@ -1,0 +1,238 @@
+"""What was found, as Markdown: failures first, then kernels by family, products, training, sanitizer, tests by file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+Found = dict[str, Any]
+
+# Tests of a family of kernels: those in tests/test_cuda_<family>.py, and these.
+MORE_TESTS = {"rows": ["test_kernel_softmax"], "copy": ["test_cuda_strided"], "gemm": ["test_cuda_products"]}
+OF_NO_FAMILY = ("device", "op_table", "sizes", "seeds", "user_kernel", "strided", "products")
+
+
+def failures(found: Found) -> dict[str, str]:
+    """Everything that failed, and why."""
+    failed = dict(_failed_tests(found.get("tests", {})))
+    timings = found.get("timings", {})
+    for part in ("kernels", "steps"):
+        if "error" in timings.get(part, {}):
+            failed[f"timings of {part}"] = timings[part]["error"]
+    for row in timings.get("kernels", {}).get("cases", []):
+        if "error" in row["gpugrad"]:
+            failed[f"kernel: {row['case']}"] = row["gpugrad"]["error"].strip().splitlines()[-1][:300]
+        elif "wrong" in row:
+            failed[f"kernel: {row['case']}"] = row["wrong"]
+    for row in timings.get("steps", {}).get("rows", []):
+        if row["peer"].startswith("gpugrad") and row["status"] in ("wrong", "failed"):
+            why = row.get("error") or f"differs from the reference by {row['difference']:.1e}"
+            failed[f"step: {row['case']}, {row['peer']}"] = why
+    for tool, row in found.get("sanitizer", {}).get("tools", {}).items():
+        failed |= {f"{tool}: {test}": ", ".join(kinds) for test, kinds in row["faults"].items()}
+        failed |= {f"{tool}: {test}": why for test, why in row["failed"].items() if test not in row["faults"]}
+        if "error" in row:
+            failed[tool] = row["error"]
+    return failed
+
+
+def _failed_tests(tests: Found) -> Iterator[tuple[str, str]]:
+    if "error" in tests:
+        yield "tests", tests["error"]
+    if "in one process because" in tests:
+        yield "tests in many processes", tests["in one process because"]
+    for file, row in tests.get("files", {}).items():
+        for name, why in row["failed"].items():
+            yield f"{file}::{name}", why
+
+
+def unfinished(found: Found) -> list[str]:
+    """What there was no time for."""
+    left = []
+    files = found.get("tests", {}).get("files", {})
+    missing = sum(row["not run"] for row in files.values())
+    if missing:
+        left.append(f"{missing} tests were not run, of {', '.join(f for f, row in files.items() if row['not run'])}")
+    left += [
+        f"{phase} did not end in time"
+        for phase in ("timings", "sanitizer")
+        if not found.get(phase, {}).get("complete", True)
+    ]
+    return left
+
+
+def markdown(found: Found) -> str:
+    """All of it."""
+    parts = [*_heading(found), *_failures(found), *_families(found), *_products(found), *_steps(found)]
+    return "\n".join([*parts, *_sanitizer(found), *_files(found)]) + "\n"
+
+
+def _heading(found: Found) -> Iterator[str]:
+    about = found["about"]
+    device = about["CUDA"]["devices"][0]
+    yield f"# {device['name']}"
+    yield ""
+    if about["CUDA"]["simulated"]:
+        yield "**Simulated: times say nothing of a GPU.**\n"
+    versions = [
+        f"gpugrad {about['gpugrad']['version'] or 'checkout'} ({about['gpugrad']['commit']})",
+        about["Python"]["version"],
+    ]
+    for name in ("numpy", "cupy", "nvmath", "torch"):
+        version = about["libraries"].get(name, {}).get("version")
+        versions.append(f"{name} {version or 'missing'}")
+    cuda = about["CUDA"]
+    yield f"{', '.join(versions)}; CUDA runtime {cuda['runtime']}, driver for {cuda['driver supports']}, sm_{device['compute capability'].replace('.', '')}."
+    if not about["libraries"].get("nvmath", {}).get("version") and not cuda["simulated"]:
+        yield "Without nvmath products go through CuPy, and no step with a product can be captured."
+    seconds = ", ".join(
+        f"{phase} {found[phase]['seconds']:.0f} s" for phase in PHASES if "seconds" in found.get(phase, {})
+    )
+    yield f"Took: {seconds}."
+    yield ""
+
+
+PHASES = ("tests", "timings", "sanitizer")
+
+
+def _failures(found: Found) -> Iterator[str]:
+    failed, left = failures(found), unfinished(found)
+    yield f"**{len(failed)} failed.**" if failed else "Nothing failed."
+    yield ""
+    for name, why in failed.items():
+        yield f"* `{name}`: {_cell(why)}"
+    for text in left:
+        yield f"* Not done: {text}"
+    if failed or left:
+        yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "/").replace("\n", " ")
+
+
+def family_tests(found: Found) -> dict[str, tuple[int, int, int]]:
+    """By family of kernels its tests: passed, failed, not run."""
+    counts: dict[str, tuple[int, int, int]] = {}
+    of = {file: family for family, more in MORE_TESTS.items() for file in more}
+    for file, row in found.get("tests", {}).get("files", {}).items():
+        stem = PurePath(file).stem
+        family = of.get(stem) or stem.removeprefix("test_cuda_")
+        if stem in of or (family != stem and family not in OF_NO_FAMILY):
+            old = counts.get(family, (0, 0, 0))
+            counts[family] = tuple(a + b for a, b in zip(old, (row["passed"], len(row["failed"]), row["not run"])))  # type: ignore[assignment]
+    return counts
+
+
+def _families(found: Found) -> Iterator[str]:
+    kernels = found.get("timings", {}).get("kernels", {})
+    tests, cases, copy = family_tests(found), kernels.get("cases", []), kernels.get("copy GB/s", 0)
+    if copy:
+        yield f"A copy within the device moves {copy:.0f} GB/s; `of copy` is a kernel's rate beside it. `error` is how far a"
+        yield "result is from the CPU's in float64, of its largest value."
+        yield ""
+    yield "| family | tests passed | failed | not run | case | error | time | GB/s | of copy | PyTorch / gpugrad |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for family in dict.fromkeys([*(row["family"] for row in cases), *tests]):
+        counted = [str(n) for n in tests[family]] if family in tests else ["", "", ""]
+        mine = [row for row in cases if row["family"] == family and family != "gemm"] or [None]
+        for k, row in enumerate(mine):
+            start = [family, *counted] if k == 0 else [""] * 4
+            yield f"| {' | '.join([*start, *_case(row, copy)])} |"
+    yield ""
+
+
+def _case(row: Found | None, copy: float) -> list[str]:
+    if row is None:
+        return [""] * 6
+    mine, peer = row["gpugrad"], row.get("torch", {})
+    if "error" in mine:
+        return [row["case"], "FAILED", *[""] * 4]
+    rate = mine.get("GB/s")
+    return [
+        row["case"],
+        f"{row['error']:.1e}" + (" WRONG" if "wrong" in row else ""),
+        _time(mine["seconds"]),
+        f"{rate:.0f}" if rate else f"{mine['TFLOP/s']:.1f} TFLOP/s" if "TFLOP/s" in mine else "",
+        f"{rate / copy:.2f}" if rate and copy else "",
+        _ratio(peer, mine),
+    ]
+
+
+def _ratio(peer: Found, mine: Found) -> str:
+    return "FAILED" if "error" in peer else f"{peer['seconds'] / mine['seconds']:.2f}" if "seconds" in peer else ""
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} us"
+
+
+def _products(found: Found) -> Iterator[str]:
+    rows = [row for row in found.get("timings", {}).get("kernels", {}).get("cases", []) if row["family"] == "gemm"]
+    if not rows:
+        return
+    yield "| product | error | time | TFLOP/s | torch.matmul's TFLOP/s | gpugrad's of it |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        mine, peer = row["gpugrad"], row.get("torch", {})
+        if "error" in mine:
+            yield f"| {row['case']} | FAILED | | | | |"
+            continue
+        theirs = f"{peer['TFLOP/s']:.1f}" if "TFLOP/s" in peer else "FAILED" if "error" in peer else ""
+        error = f"{row['error']:.1e}" + (" WRONG" if "wrong" in row else "")
+        cells = [row["case"], error, _time(mine["seconds"]), f"{mine['TFLOP/s']:.1f}", theirs, _ratio(peer, mine)]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _steps(found: Found) -> Iterator[str]:
+    rows = found.get("timings", {}).get("steps", {}).get("rows", [])
+    if not rows:
+        return
+    peers = list(dict.fromkeys(row["peer"] for row in rows))
+    yield f"Steps of training (forward, backward, Adam); in brackets a time divided by gpugrad's. {'; '.join(found['timings']['steps'].get('left_out', []))}"
+    yield ""
+    yield f"| step, rows | {' | '.join(peers)} |"
+    yield "|---" * (len(peers) + 1) + "|"
+    for case, n in dict.fromkeys((row["case"], row["n"]) for row in rows):
+        of = {row["peer"]: row for row in rows if (row["case"], row["n"]) == (case, n)}
+        yield f"| {case}, {n} | {' | '.join(_step(of.get(peer)) for peer in peers)} |"
+    yield ""
+
+
+def _step(row: Found | None) -> str:
+    if row is None:
+        return ""
+    if row["status"] != "ok":
+        return row["status"]
+    ratio = f" ({row['ratio']['median']:.2f})" if "ratio" in row else ""
+    return _time(row["seconds"]["median"]) + ratio
+
+
+def _sanitizer(found: Found) -> Iterator[str]:
+    if "sanitizer" not in found:
+        return
+    if "missing" in found["sanitizer"]:
+        yield found["sanitizer"]["missing"]
+        yield ""
+        return
+    yield "| compute-sanitizer | tests passed | failed | with faults | summaries |"
+    yield "|---|---|---|---|---|"
+    for tool, row in found["sanitizer"]["tools"].items():
+        said = "; ".join(row["said"]) or row.get("error", "")
+        yield f"| {tool} | {row['passed']} | {len(row['failed'])} | {len(row['faults'])} | {_cell(said)} |"
+    yield ""
+
+
+def _files(found: Found) -> Iterator[str]:
+    if "tests" not in found:
+        return
+    yield "| tests | passed | skipped | failed | not run | seconds |"
+    yield "|---|---|---|---|---|---|"
+    for file, row in found["tests"]["files"].items():
+        counts = [row["passed"], row["skipped"], len(row["failed"]), row["not run"], f"{row['seconds']:.1f}"]
+        yield f"| {file} | {' | '.join(map(str, counts))} |"
+    yield ""
+    for why, count in found["tests"].get("skipped because", {}).items():
+        yield f"* {count} skipped: {_cell(why)}"
