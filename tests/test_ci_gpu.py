@@ -146,6 +146,22 @@ def test_every_file_with_tests_of_the_device_is_run_those_of_kernels_first(code:
     assert {"tests/test_cuda_rows.py", "tests/test_cuda_op_table.py", "tests/test_train.py"} <= set(files)
 
 
+def test_a_copy_without_its_history_is_named_by_its_code(code: Any) -> None:
+    about = {
+        "gpugrad": {"version": None},
+        "Python": {"version": "CPython 3.12.3"},
+        "libraries": {},
+        "CUDA": {
+            "devices": [{"name": "a GPU", "compute capability": "9.0"}],
+            "simulated": False,
+            "runtime": 13000,
+            "driver supports": 13000,
+        },
+    }
+    written = code("report").markdown({"about": about, "code": "0123abcd"})
+    assert written.startswith("# a GPU\n") and "gpugrad checkout (0123abcd)" in written
+
+
 SANITIZER = """#!/usr/bin/env python3
 import os, subprocess, sys
 tool, rest = sys.argv[2], sys.argv[sys.argv.index("20") + 1:]

@@ -55,14 +55,14 @@ class Results:
     def write(self) -> None:
         """Write both files, each in one piece."""
         self.found["failed"], self.found["not done"] = report.failures(self.found), report.unfinished(self.found)
-        for name, text in (
-            ("results.json", json.dumps(self.found, indent=1) + "\n"),
-            ("results.md", report.markdown(self.found)),
-        ):
-            new = self.folder / f".{name}"
-            new.write_text(text)
-            os.replace(new, self.folder / name)
+        self._put("results.json", json.dumps(self.found, indent=1) + "\n")
+        self._put("results.md", report.markdown(self.found))
         self.saved = time.monotonic()
+
+    def _put(self, name: str, text: str) -> None:
+        new = self.folder / f".{name}"
+        new.write_text(text)
+        os.replace(new, self.folder / name)
 
 
 def digest() -> str:

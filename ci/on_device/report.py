@@ -76,7 +76,7 @@ def _heading(found: Found) -> Iterator[str]:
     if about["CUDA"]["simulated"]:
         yield "**Simulated: times say nothing of a GPU.**\n"
     versions = [
-        f"gpugrad {about['gpugrad']['version'] or 'checkout'} ({about['gpugrad']['commit']})",
+        f"gpugrad {about['gpugrad']['version'] or 'checkout'} ({about['gpugrad'].get('commit') or found['code']})",
         about["Python"]["version"],
     ]
     for name in ("numpy", "cupy", "nvmath", "torch"):
