@@ -109,6 +109,19 @@ def test_parameters_computed_from_others() -> None:
     assert all(p.grad is not None for p in model.parameters())
 
 
+def test_an_approximation_may_be_changed() -> None:
+    model = net(4, 3, 2, activation=nn.GELU)
+    x = gpugrad.randn(5, 4)
+    exact = model(x)
+    model[1].approximate = "tanh"
+    assert gpugrad.equal(model(x), one_by_one(model, x))
+    assert not gpugrad.equal(model(x), exact)
+    model[1].approximate = "cosh"
+    for forward in (model, net(4, 3, 2, activation=lambda: nn.GELU("cosh"))):
+        with pytest.raises(RuntimeError, match="approximate argument must be either none or tanh"):
+            forward(x)
+
+
 def test_modules_may_be_exchanged() -> None:
     model = net(4, 3, 3, 2)
     x = gpugrad.randn(5, 4)

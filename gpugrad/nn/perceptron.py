@@ -11,8 +11,8 @@ from .layers import Linear
 from .module import Module
 
 _LONGEST = 4  # layers of one op: what its node saved is freed when all its gradients are made
-_NAMES: dict[type, str] = {ReLU: "relu", Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu"}
-
+_NAMES: dict[type, str] = {ReLU: "relu", Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu"}
+_GELU = {"none": "gelu", "tanh": "gelu_tanh"}  # by `approximate`
 
 together = True  # a profile of the CPU alone turns this off: it shows the layers one by one, as PyTorch's does
 
@@ -22,20 +22,24 @@ class Run:
 
     def __init__(self, first: Linear) -> None:
         self.members: list[Module] = [first]
-        self.linear: list[Any] = [first._parameters]
-        self.activation = ""  # none yet
+        self.linear = [first]
+        self.gelus: list[GELU] = []
+        self.activation: str | None = None
         self.last = False
 
     def takes(self, module: Module) -> bool:
         """Add `module` if it continues the run."""
-        kind = type(module)
-        if kind is Linear and self.last and len(self.linear) < _LONGEST:
-            self.linear.append(module._parameters)
-        elif kind in _NAMES and not self.last and self.activation in ("", _name(module)):
-            self.activation = _name(module)
+        if type(module) is Linear:
+            if not self.last or len(self.linear) == _LONGEST:
+                return False
+            self.linear.append(module)
         else:
-            return False
-        self.last = kind is not Linear
+            name = _name(module)
+            if name is None or self.last or self.activation not in (None, name):
+                return False
+            self.activation = name
+            self.gelus += [module] if type(module) is GELU else []
+        self.last = type(module) is not Linear
         self.members.append(module)
         return True
 
@@ -53,8 +57,12 @@ class Run:
             state = module.__dict__
             if state["_hooked"] or "forward" in state:
                 return [], ()
+        for gelu in self.gelus:
+            if _name(gelu) != self.activation:  # its `approximate` has been changed
+                return [], ()
         given, biased = [x], []
-        for parameters in self.linear:
+        for linear in self.linear:
+            parameters = linear._parameters
             weight, bias = parameters.get("weight"), parameters.get("bias")
             if weight is None or (bias is None and "bias" not in parameters):
                 return [], ()  # computed from others, as weight_norm does
@@ -65,8 +73,9 @@ class Run:
         return given, tuple(biased)
 
 
-def _name(module: Any) -> str:
-    return "gelu_tanh" if type(module) is GELU and module.approximate == "tanh" else _NAMES[type(module)]
+def _name(module: Module) -> str | None:
+    """What the op calls an activation, None for other modules."""
+    return _GELU.get(module.approximate) if type(module) is GELU else _NAMES.get(type(module))
 
 
 def runs(modules: Sequence[Module]) -> list[Any]:
