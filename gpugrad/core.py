@@ -87,6 +87,7 @@ _NODE_NAMES = {
     "cross_entropy": "NllLossBackward0",
     "linear": "AddmmBackward0",
     "pad": "ConstantPadNdBackward0",
+    "perceptron": "AddmmBackward0",  # of its last layer
     "pow": "PowBackward1",
     "pow_scalar": "PowBackward0",
 }

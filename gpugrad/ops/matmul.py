@@ -244,7 +244,9 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     out = product(x if x.ndim == 2 else _rows(x), weight.T)
     if bias is not None:
         if bias.dtype is not out.dtype:
-            raise RuntimeError(f"bias must have the dtype of input, {x.dtype}, but got {bias.dtype}; convert one")
+            raise RuntimeError(
+                f"linear(): bias must have the dtype of input, {x.dtype}, but got {bias.dtype}; convert one"
+            )
         np.add(out, bias, out)
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 
@@ -260,10 +262,10 @@ def _refuse_linear(x: Any, weight: Any) -> NoReturn:
             map(str, (x.size // x.shape[-1] if x.ndim and x.shape[-1] else 0, x.shape[-1] if x.ndim else 0))
         )
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({rows} and {weight.shape[1]}x{weight.shape[0]}): the last "
+            f"linear(): mat1 and mat2 shapes cannot be multiplied ({rows} and {weight.shape[1]}x{weight.shape[0]}): the last "
             f"dimension of the input must be in_features={weight.shape[1]}, got input of shape {list(x.shape)}"
         )
-    raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}")
+    raise RuntimeError(f"linear(): mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}")
 
 
 # The gradients of `linear`. Each is linear in both its inputs, so that their rules are one another.
