@@ -55,11 +55,7 @@ def walk(
             continue
         if node.extra is not None:
             g = _run_hooks(node, g, create_graph, retain)
-        parents = node.parents
-        if needed is not None:
-            if node in targets and (seen := _visible(g, node)) is not None:  # type: ignore[operator]
-                found[node] = seen
-            parents = tuple([p if p in needed else None for p in parents])
+        parents = node.parents if needed is None else _towards(node, g, targets, needed, found)
         op = node.op
         if op is PICK:
             if parents[0] is not None:
@@ -127,9 +123,13 @@ def _put_in_slot(pending: dict[Any, Any], node: Node, g: Any, create_graph: bool
     pending[parent] = (*slots[:index], value, *slots[index + 1 :])
 
 
-def _visible(g: Any, node: Node) -> Any:
-    """The cotangent of what the user has of the output of `node`: what it hides has one of its own."""
-    return g[0] if node.op.hidden and type(g) is tuple else g
+def _towards(node: Node, g: Any, targets: Any, needed: set[Any], found: dict[Any, Any]) -> tuple[Parent, ...]:
+    """The parents of `node` through which a target can be reached, None for the others; notes `g` if it is one itself."""
+    if node in targets:
+        seen = g[0] if node.op.hidden and type(g) is tuple else g  # what it hides has a cotangent of its own
+        if seen is not None:
+            found[node] = seen
+    return tuple([p if p in needed else None for p in node.parents])
 
 
 def _gather(roots: Sequence[Parent]) -> list[Node]:

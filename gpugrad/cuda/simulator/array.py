@@ -18,7 +18,7 @@ from . import device, settings
 from .cupy_api import LACKING, full_name, refuse_parameters, refuse_ufunc
 from .device import counters, submit, wait
 from .faults import UninitializedRead
-from .memory import FRESH, WRITTEN, Allocation, device_memory, thread
+from .memory import FRESH, WRITTEN, Allocation, MemoryPointer, device_memory, thread
 
 # Functions that answer on the host without looking at the elements
 _ABOUT = frozenset({np.shape, np.ndim, np.size, np.may_share_memory, np.shares_memory, np.result_type, np.can_cast,
@@ -35,16 +35,6 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
         np.broadcast_to(a, np.broadcast_shapes(*[x.shape for x in arrays])) for a in arrays
     ],
 }
-
-
-class MemoryPointer:
-    """Where an array's first element lies; `+` counts in bytes."""
-
-    def __init__(self, memory: Allocation | None, ptr: int, device_id: int) -> None:
-        self.mem, self.ptr, self.device_id = memory, ptr, device_id
-
-    def __add__(self, offset: int) -> MemoryPointer:
-        return MemoryPointer(self.mem, self.ptr + offset, self.device_id)
 
 
 class Flags:

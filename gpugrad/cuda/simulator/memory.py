@@ -178,6 +178,16 @@ def _device() -> DeviceMemory | None:
     return device_memory() if device_memory is not None else None  # None while the interpreter shuts down
 
 
+class MemoryPointer:
+    """Where an array's first element lies; `+` counts in bytes."""
+
+    def __init__(self, memory: Allocation | None, ptr: int, device_id: int) -> None:
+        self.mem, self.ptr, self.device_id = memory, ptr, device_id
+
+    def __add__(self, offset: int) -> MemoryPointer:
+        return MemoryPointer(self.mem, self.ptr + offset, self.device_id)
+
+
 class MemoryPool:
     """The statistics of CuPy's memory pool, which has a part for each device: those of the current one."""
 
