@@ -45,7 +45,7 @@ def _store_all(found: dict[Any, Any], create_graph: bool) -> None:
         if leaf._hooks is None and leaf._grad is None and not create_graph:
             # held by: `g`, getrefcount's own argument
             mine = getrefcount(g) <= _UNSHARED and type(g) is type(leaf._array) and g.base is None
-            leaf._grad = wrap(g if mine else _copy(g))
+            leaf._grad = wrap(g if mine and getattr(g.flags, "writeable", True) else _copy(g))
         else:
             _store(leaf, g, create_graph)
 

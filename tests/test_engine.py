@@ -401,3 +401,21 @@ def test_a_hook_may_write_the_cotangent_it_is_given() -> None:
         x.grad = None
         loss.backward()
         assert x.grad.tolist() == [20, 20, 20]
+
+
+def test_a_gradient_that_may_not_be_written_is_copied() -> None:
+    class ReadOnly(gpugrad.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            made = gpugrad.ones(3)
+            made._array.flags.writeable = False
+            return made
+
+    x = gpugrad.zeros(3, requires_grad=True)
+    for _ in range(2):
+        ReadOnly.apply(x).sum().backward()
+    assert x.grad.tolist() == [2, 2, 2]

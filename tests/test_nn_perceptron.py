@@ -249,3 +249,12 @@ def test_without_recording_it_is_layer_by_layer(monkeypatch: pytest.MonkeyPatch)
         y = model(gpugrad.randn(5, 4))
     assert len(seen) == 2
     assert not y.requires_grad
+
+
+def test_no_gradient_is_computed_that_nobody_wants() -> None:
+    model = net(4, 5, 6, 2)
+    model[2].requires_grad_(False)
+    y = model(gpugrad.randn(3, 4))
+    node = y._node
+    grads = node.op.pull(node.parents, node.saved, node.params, gpugrad.ones(3, 2)._array)
+    assert [g is not None for g in grads] == [False, True, True, False, False, True, True]

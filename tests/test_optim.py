@@ -410,3 +410,14 @@ def test_numpy_warnings_stay_inside():
         warnings.simplefilter("error")
         optim.Adam([p, q]).step()
     assert np.isnan(p.detach().cpu().numpy()).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_parameter_of_several_blocks_descends_along_its_own_gradient(turned: bool) -> None:
+    """Plain SGD cuts large parameters into blocks; a gradient in another memory order takes the general way."""
+    p = gpugrad.nn.Parameter(gpugrad.zeros(300, 500))
+    values = gpugrad.arange(150_000.0)
+    p.grad = values.reshape(500, 300).T if turned else values.reshape(300, 500)
+    expected = -0.5 * p.grad
+    optim.SGD([p], lr=0.5).step()
+    assert gpugrad.equal(p, expected)
