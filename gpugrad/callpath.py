@@ -160,7 +160,7 @@ def _pull_source(op: Op, slots: dict[str, int]) -> str:
     lines = ["def pull(parents, saved, params, g):"]
     if op.hidden:
         lines.append("    if type(g) is not tuple: g = (g, None)")
-    if op.joins and all(source in ("in", "out", "ins", "hidden") for source, _, _ in op.saved):
+    if op.joins and (not op.formula or all(source in ("in", "out") for source, _, _ in op.saved)):
         g = "g[0]" if op.hidden else "g"
         lines.append(f"    if type({g}) in fused:")
         lines.append(f"        made = fused[type({g})](op, parents, saved, params, {g})")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..dtypes import FLOATS, LOW_PRECISION
 from ..ops.arithmetic import accumulate as add_to
+from ..ops.arithmetic import raw_add
 from ..ops.matmul import _check_shapes, _matmul, linear, linear_grad_bias, linear_grad_input, linear_grad_weight
 from ..ops.reduce import sum_over
 from . import backend, cublaslt
@@ -129,10 +130,18 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
         and x.dtype is weight.dtype
         and x.dtype in FLOATS
     )
-    if not fits or (bias is not None and (bias.dtype is not x.dtype or bias.shape != weight.shape[:1])):
-        return NotImplemented  # the body broadcasts, or says what is wrong
-    out = product(rows_of(x), weight.T, bias=None if bias is None else contiguous(bias))
-    return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
+    if not fits or (bias is not None and bias.dtype is not x.dtype):
+        return NotImplemented  # the body says what is wrong
+    shape = (*x.shape[:-1], weight.shape[0])
+    if bias is None or bias.shape == shape[-1:]:
+        out = product(rows_of(x), weight.T, bias=None if bias is None else contiguous(bias))
+    else:
+        out = product(rows_of(x), weight.T)
+        out = out if x.ndim <= 2 else out.reshape(shape)
+        if np.broadcast_shapes(out.shape, bias.shape) != out.shape:
+            return NotImplemented
+        out = raw_add(out, bias)
+    return out if x.ndim == 2 else out.reshape(shape)
 
 
 @linear_grad_input.kernel
@@ -151,8 +160,10 @@ def _(dy: Any, x: Any) -> Any:
 @linear.op.rules_kernel
 def _(parents: Any, saved: Any, dy: Any) -> Any:
     """The gradients of the weight and the bias by one product, if both are wanted: `dy` is read once."""
-    weight, x = saved
-    if parents[1] is None or parents[2] is None or cublaslt.library() is None or dy.dtype not in FLOATS or not dy.size:
+    weight, x, bias_shape = saved
+    if parents[1] is None or parents[2] is None or bias_shape != dy.shape[-1:]:
+        return NotImplemented
+    if cublaslt.library() is None or dy.dtype not in FLOATS or not dy.size:
         return NotImplemented
     both = grads_of_weight_and_bias(rows_of(dy), rows_of(x))
     return NotImplemented if both is None else (None if parents[0] is None else linear_grad_input(dy, weight), *both)

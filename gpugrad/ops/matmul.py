@@ -14,7 +14,7 @@ from ..op import op
 from .arithmetic import add, mul
 from .elementwise import not_implemented
 from .matrix_numpy import column_sums
-from .reduce import expand_to, sum_over
+from .reduce import expand_to, sum_over, sum_to
 from .shape import adjoint
 
 __all__ = [
@@ -238,7 +238,10 @@ def _scaled_sum(name: str, input: Any, made: Any, beta: float, alpha: float, out
 
 @op(name="linear", names=("input", "weight", "bias"), joins=True)
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """`input @ weight.T + bias` over the last dimension: (..., in), (out, in), (out,) to (..., out)."""
+    """`input @ weight.T + bias` over the last dimension: (..., in), (out, in), (out,) to (..., out).
+
+    A bias of another shape is broadcast to that of the output.
+    """
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1] or x.dtype is not weight.dtype:
         _refuse_linear(x, weight)
     out = product(x if x.ndim == 2 else _rows(x), weight.T)
@@ -247,6 +250,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
             raise RuntimeError(
                 f"linear(): bias must have the dtype of input, {x.dtype}, but got {bias.dtype}; convert one"
             )
+        if bias.ndim > 1 and x.ndim > 2:  # it lies along the dimensions of the output, not along rows
+            out = out.reshape((*x.shape[:-1], weight.shape[0]))
         np.add(out, bias, out)
     return out if x.ndim == 2 else out.reshape((*x.shape[:-1], weight.shape[0]))
 
@@ -293,7 +298,12 @@ def linear_grad_bias(dy: Any) -> Any:
     return column_sums(dy if dy.ndim == 2 else _rows(dy))
 
 
-linear.defvjp(x=linear_grad_input, weight=linear_grad_weight, bias=linear_grad_bias)
+def grad_of_bias(g: Any, bias_shape: tuple[int, ...]) -> Any:
+    """The gradient of a bias of `bias_shape`: of a vector (out,), or of one that was broadcast."""
+    return linear_grad_bias(g) if bias_shape == g.shape[-1:] else sum_to(g, shape=bias_shape)
+
+
+linear.defvjp(x=linear_grad_input, weight=linear_grad_weight, bias=grad_of_bias)
 linear_grad_input.defvjp(
     dy=lambda g, weight: linear(g, weight),
     weight=lambda g, dy: linear_grad_weight(dy, g),

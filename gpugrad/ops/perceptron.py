@@ -15,7 +15,7 @@ from ..op import op
 from . import perceptron_numpy
 from .activation import _gelu_op, relu, silu
 from .cast import cast
-from .matmul import linear, linear_grad_bias, linear_grad_input, linear_grad_weight
+from .matmul import grad_of_bias, linear, linear_grad_input, linear_grad_weight
 from .reduce import numpy_dtype
 from .unary import sigmoid, tanh
 
@@ -114,7 +114,7 @@ def _gradients_layer_by_layer(
         if needs[at]:
             grads[at] = linear_grad_weight(dy, inputs[i])
         if at_bias is not None and needs[at_bias]:
-            grads[at_bias] = linear_grad_bias(dy)
+            grads[at_bias] = grad_of_bias(dy, arrays[at_bias].shape)
         if True not in needs[:at]:
             return grads
         dy = linear_grad_input(dy, arrays[at])

@@ -14,6 +14,7 @@ import numpy as np
 from .compare import choose_numpy
 from .elementwise import typed_zero
 from .matrix_numpy import BLAS, column_sums
+from .reduce import sum_to
 
 Places = tuple[tuple[int, int | None], ...]
 
@@ -65,7 +66,8 @@ def gradients(
         if needs[at]:
             grads[at] = dy.T.dot(inputs[i])
         if at_bias is not None and needs[at_bias]:
-            grads[at_bias] = column_sums(dy)
+            shape = arrays[at_bias].shape
+            grads[at_bias] = column_sums(dy) if shape == dy.shape[1:] else sum_to(dy, shape=shape)
         if True not in needs[:at]:
             return grads
         dy = dy.dot(arrays[at])

@@ -76,4 +76,14 @@ ROWS = [
         [(arr(2, 3), arr(4, 3), arr(4)), (arr(3), arr(4, 3), arr(4)), (arr(2, 5, 3), arr(4, 3), arr(4))],
         more_dtypes=HALF,
     ),
+    Row(
+        "linear, its bias broadcast",
+        lambda t, x, w, b: t.nn.functional.linear(x, w, b),
+        [
+            *[(arr(2, 3), arr(4, 3), arr(*shape)) for shape in ((1,), (), (1, 4), (2, 4), (2, 1))],
+            *[(arr(2, 5, 3), arr(4, 3), arr(*shape)) for shape in ((1,), (5, 4), (2, 5, 4))],
+            *[(arr(3), arr(4, 3), arr(*shape)) for shape in ((1,), (1, 4))],
+            (arr(2, 3), arr(1, 3), arr(2, 1)),
+        ],
+    ),
 ]

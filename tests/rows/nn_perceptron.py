@@ -45,4 +45,9 @@ ROWS = [
     row("gelu_tanh", biased=(False, False, True), last=True),
     row("relu", biased=(False,), last=True),
     row("silu", biased=(True,)),
+    Row(
+        "perceptron_relu_bias_broadcast",
+        partial(call, "relu", (True, True), False),
+        [(arr(5, 4), arr(3, 4), arr(1), arr(2, 3), arr())],
+    ),
 ]
