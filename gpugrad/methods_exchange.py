@@ -1,4 +1,4 @@
-"""Tensor methods: memory shared with other libraries, page-locked memory."""
+"""Tensor methods: memory shared with other libraries and between streams, page-locked memory."""
 
 from __future__ import annotations
 
@@ -62,3 +62,23 @@ class ExchangeMethods:
         from .cuda import pinned
 
         return pinned.holds(self._array)
+
+    def record_stream(self: Any, stream: Any) -> None:
+        """Say that `stream`, which is not the one the tensor was made on, works with it.
+
+        Its memory is then used for no other tensor before what the stream has been given up to the moment when the
+        tensor is gone is done. NotImplementedError for a tensor on the CPU, TypeError for what is no stream.
+        """
+        if not self.is_cuda:
+            raise NotImplementedError(
+                f"record_stream(): the tensor is on {self.device}, and only CUDA has streams; move it with .cuda() first"
+            )
+        from .cuda.lifetime import record_stream
+        from .cuda.streams import Stream
+
+        if not isinstance(stream, Stream):
+            raise TypeError(f"record_stream(): expected a gpugrad.cuda.Stream, got {type(stream).__name__}")
+        root = self
+        while root._base is not None:
+            root = root._base
+        record_stream(root._array, stream)

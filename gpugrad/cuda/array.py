@@ -57,7 +57,8 @@ for _name, _function in OPERATORS.items():
 DeviceArray.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
-watch: Callable[[], None] | None = None  # called after each allocation while memory peaks are followed
+watchers: tuple[Callable[[], None], ...] = ()  # called after each allocation
+reclaim: Callable[[], bool] | None = None  # frees memory that waits for a stream; False if there is none
 capturing = False  # whether a CUDA graph is being captured
 
 
@@ -66,8 +67,10 @@ def empty(shape: Any, dtype: Any) -> DeviceArray:
     try:
         made = DeviceArray(shape, dtype)
     except _out_of_memory as error:
-        raise out_of_memory(error) from None
-    if watch is not None:
+        if reclaim is None or not reclaim():
+            raise out_of_memory(error) from None
+        return empty(shape, dtype)
+    for watch in watchers:
         watch()
     return made
 
@@ -92,7 +95,7 @@ def adopt(x: Any) -> Any:
         return x
     if isinstance(x, (tuple, list)):
         return tuple(map(adopt, x))
-    if watch is not None:
+    for watch in watchers:
         watch()
     array = (x if isinstance(x, cp.ndarray) else cp.asarray(x)).view(type=DeviceArray)
     known = BY_NUMPY.get(array.dtype)
@@ -206,6 +209,19 @@ def _asking() -> str:
             name = code.co_name
         frame = frame.f_back  # type: ignore[assignment]
     return name
+
+
+def add_watcher(watch: Callable[[], None]) -> None:
+    """Call `watch` after each allocation from here on."""
+    global watchers
+    if watch not in watchers:
+        watchers = (*watchers, watch)
+
+
+def remove_watcher(watch: Callable[[], None]) -> None:
+    """Call it no more."""
+    global watchers
+    watchers = tuple(w for w in watchers if w is not watch)
 
 
 def full(shape: Any, value: Any, dtype: Any) -> DeviceArray:

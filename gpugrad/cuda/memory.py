@@ -28,14 +28,14 @@ _peaks: dict[int, Peak] = {}  # what `max_memory_allocated` tells of, by device
 def follow(peak: Peak) -> None:
     """Keep `peak` up to date from here on: each allocation then looks at the pool."""
     _followed.append(peak)
-    array.watch = _watch
+    array.add_watcher(_watch)
 
 
 def unfollow(peak: Peak) -> None:
     """Leave `peak` as it is from here on."""
     _followed.remove(peak)
     if not _followed:
-        array.watch = None
+        array.remove_watcher(_watch)
 
 
 def _watch() -> None:
