@@ -38,6 +38,7 @@ from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mo
 from .ops import *
 from .ops.operators import OPERATORS as _OPERATORS
 from .size import Size as Size
+from .version import __version__
 
 if _TYPE_CHECKING:  # loaded when they are first asked for: see `lazy_names`
     from . import autograd

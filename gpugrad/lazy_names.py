@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .ops.names import ELSEWHERE, LATER
 
-_MODULES = "accelerator autograd backends cuda data distributions fft linalg nn optim profiler random return_types special utils"
+_MODULES = "accelerator autograd backends cuda data distributions fft linalg nn optim profiler random return_types special utils version"
 _BY_MODULE = {
     "serialization": "load save",
     "anomaly": "is_anomaly_enabled",
+    "cuda.errors": "OutOfMemoryError",
     "exchange": "from_cupy from_dlpack",
     "expr": "elementwise",
     "printing": "set_printoptions",

@@ -139,6 +139,34 @@ def test_ranges_are_the_cpu_s_and_made_there(device: str, name: str) -> None:
         np.testing.assert_array_equal(on_host(there), on_host(here + 1), err_msg=str(dtype))
 
 
+def test_what_a_device_is_asked(device: str) -> None:
+    major, minor = (gpugrad.version.cuda or "").split(".")
+    assert int(major) >= 12 and int(minor) >= 0
+    assert gpugrad.cuda.is_tf32_supported() == (gpugrad.cuda.get_device_capability() >= (8, 0))
+    x = gpugrad.ones(2, device=device)
+    with gpugrad.cuda.device_of(x), gpugrad.cuda.device_of(gpugrad.ones(2)):
+        assert gpugrad.cuda.current_device() == x.get_device()
+
+
+def test_the_accelerator_is_the_cuda_device(device: str) -> None:
+    accelerator, cuda = gpugrad.accelerator, gpugrad.cuda
+    stream, before = cuda.Stream(), cuda.current_stream()
+    accelerator.set_stream(stream)
+    assert accelerator.current_stream() == stream
+    accelerator.set_stream(before)
+    with accelerator.device_index(0), accelerator.device_index(None):
+        assert accelerator.current_device_index() == 0
+    x = gpugrad.ones(1000, device=device)
+    assert accelerator.memory_allocated() == cuda.memory_allocated() >= x.nbytes
+    assert accelerator.memory_reserved() == cuda.memory_reserved()
+    accelerator.reset_peak_memory_stats()
+    assert accelerator.max_memory_allocated() == cuda.max_memory_allocated()
+    assert accelerator.max_memory_reserved() == cuda.max_memory_reserved()
+    assert accelerator.memory_stats() == cuda.memory_stats()
+    assert accelerator.get_memory_info() == cuda.mem_get_info()
+    accelerator.empty_cache()
+
+
 @pytest.mark.parametrize("make", [gpugrad.tensor, gpugrad.asarray, gpugrad.as_tensor])
 def test_a_tensor_made_of_another_stays_on_its_device(device: str, make: Any) -> None:
     x = gpugrad.ones(2, 3, device=device)

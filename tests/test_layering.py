@@ -26,7 +26,7 @@ LAYERS = [
         "settings",
     },
     {"autograd", "backends", "cuda", "lazy_names", "legacy_types", "toplevel"},
-    {"accelerator"},
+    {"accelerator", "version"},
     {"nn", "optim", "utils", "distributions"},
     {"profiler"},
     {"train", "bench", "info", "__main__"},

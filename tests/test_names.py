@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import types
 from typing import Any
 
@@ -67,6 +68,22 @@ def test_namespaces_export_only_pytorchs_names(torch: types.ModuleType, where: s
 )
 def test_namespaces_are_modules_that_can_be_imported(name: str) -> None:
     assert importlib.import_module(f"gpugrad.{name}") is find(name)
+
+
+def test_what_out_of_memory_is(torch: types.ModuleType) -> None:
+    assert gpugrad.OutOfMemoryError is gpugrad.cuda.OutOfMemoryError
+    assert [c.__name__ for c in gpugrad.OutOfMemoryError.__mro__] == [
+        c.__name__ for c in torch.OutOfMemoryError.__mro__
+    ]
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpugrad.__version__ == gpugrad.version.__version__ == importlib.metadata.version("gpugrad")
+    assert gpugrad.version.hip is None
+    monkeypatch.setattr(gpugrad.cuda, "is_available", lambda: False)
+    assert gpugrad.version.cuda is None
+    with pytest.raises(AttributeError):
+        _ = gpugrad.version.rocket
 
 
 def test_dir_names_what_is_loaded_later() -> None:

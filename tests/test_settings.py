@@ -74,7 +74,8 @@ def test_backends_without_an_accelerator(torch: ModuleType, monkeypatch: pytest.
         ]
 
     assert_same(case, torch)
-    for name, arguments in (("set_device_index", (0,)), ("current_device_index", ()), ("synchronize", ())):
+    asks = "current_device_index synchronize current_stream empty_cache memory_allocated memory_stats get_memory_info"
+    for name, arguments in (("set_device_index", (0,)), *((name, ()) for name in asks.split())):
         with pytest.raises(RuntimeError, match="Cannot access accelerator device when none is available"):
             getattr(gpugrad.accelerator, name)(*arguments)
 

@@ -74,6 +74,11 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
     return is_available()
 
 
+def is_tf32_supported() -> bool:
+    """Whether the current device multiplies matrices in TF32: from compute capability 8.0 on."""
+    return is_available() and int(_cupy("is_tf32_supported").cuda.Device().compute_capability) >= 80
+
+
 def _cupy(name: str) -> Any:
     """CuPy, for a function that needs a device. RuntimeError, naming the function, if there is none."""
     if not is_available():
@@ -123,6 +128,13 @@ class device:
     def __exit__(self, *exc: object) -> None:
         if self.idx >= 0:
             set_device(self._before)
+
+
+class device_of(device):
+    """`with gpugrad.cuda.device_of(x): ...` makes the device of `x` the current one inside; of a CPU tensor, nothing."""
+
+    def __init__(self, obj: Any) -> None:
+        super().__init__(obj.get_device() if obj.is_cuda else None)
 
 
 def synchronize(device: Any = None) -> None:
@@ -189,12 +201,14 @@ __all__ = [
     "current_device",
     "device",
     "device_count",
+    "device_of",
     "empty_cache",
     "init",
     "ipc_collect",
     "is_available",
     "is_bf16_supported",
     "is_initialized",
+    "is_tf32_supported",
     "manual_seed",
     "manual_seed_all",
     "set_device",
