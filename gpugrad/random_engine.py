@@ -96,10 +96,6 @@ class Mt19937:
         self.manual_seed(seed)
         return seed
 
-    def on_host(self) -> Mt19937:
-        """The engine that draws what is drawn on the host: this one."""
-        return self
-
     def initial_seed(self) -> int:
         """The seed of this stream, in `[0, 2**64)`."""
         return self._seed

@@ -156,11 +156,16 @@ def poisson(rate: np.ndarray, *, generator: Mt19937) -> np.ndarray:
 
     Raises RuntimeError for a negative or NaN rate and NotImplementedError unless the dtype is floating.
     """
-    if rate.dtype not in FLOATS:
-        raise NotImplementedError(f"poisson is not implemented for {rate.dtype}; use a floating dtype")
+    check_poisson(rate)
     if not (rate >= 0).all():
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     return _each(rate, lambda lam: _poisson_many(lam, generator) if lam >= 10 else _poisson_few(lam, generator))
+
+
+def check_poisson(rate: Any) -> None:
+    """The error of `poisson` that does not depend on the values of `rate`."""
+    if rate.dtype not in FLOATS:
+        raise NotImplementedError(f"poisson is not implemented for {rate.dtype}; use a floating dtype")
 
 
 def _poisson_few(rate: float, generator: Mt19937) -> int:

@@ -248,6 +248,7 @@ def reductions(dtype: Any) -> Work:
     for draw in ("uniform_", "normal_", "log_normal_", "exponential_", "cauchy_"):
         yield lambda draw=draw: getattr(empty(dtype, 5).detach(), draw)()
     yield lambda: gpugrad.bernoulli(x.detach())
+    yield lambda: gpugrad.poisson(x.detach())
     yield lambda: x.detach().bernoulli_(x.detach().double())
 
 

@@ -290,7 +290,6 @@ def test_a_generator_belongs_to_its_device(device: str) -> None:
 
 
 def test_every_draw_follows_the_device_s_seed(device: str) -> None:
-    """Those that are made out of fills there, and those (`poisson`) that are drawn on the host."""
     weights = gpugrad.tensor([1.0, 2.0, 3.0, 4.0], device=device)
 
     def draws() -> list[Any]:

@@ -1,17 +1,16 @@
 """The generator behind a CUDA device's random numbers: a seed and a place in its stream, both in device memory.
 
-Kernels read them and move the place on (`kernels/random.cu`), so that drawing waits for nothing and a captured draw
+Kernels read them and move the place on (`kernels/philox.cuh`), so that drawing waits for nothing and a captured draw
 goes on at each replay. The host knows the seed; the place it reads only when the state is asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 
-from ..random_engine import DEFAULT_SEED, Mt19937, as_seed, fresh_seed
+from ..random_engine import DEFAULT_SEED, as_seed, fresh_seed
 from .array import DeviceArray, cp, empty, to_numpy
 from .module import kernels
 
@@ -30,7 +29,7 @@ class Philox:
 
     @property
     def state(self) -> DeviceArray:
-        """`RandomState` of kernels/random.cu, made when it is first asked for. RuntimeError if that is in a capture."""
+        """`RandomState` of kernels/philox.cuh, made when it is first asked for. RuntimeError if that is in a capture."""
         if self._state is None:
             _refuse_in_a_capture()
             with cp.cuda.Device(self.device):
@@ -86,12 +85,6 @@ class Philox:
             )
         seed, place = np.frombuffer(state.tobytes(), "<u8").tolist()
         self._go(seed, place)
-
-    def on_host(self) -> Mt19937:
-        """An engine for what is drawn on the host, the next one of this stream: waits for the device."""
-        state = self.get_state()
-        self._go(self._seed, self._place + 1)
-        return Mt19937(int.from_bytes(hashlib.blake2b(state.tobytes(), digest_size=8).digest(), "little"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_state, (self.device, self.get_state())

@@ -1,4 +1,7 @@
-"""Categories and normal numbers around given means, drawn on the device out of the fills of `random.py`."""
+"""Categories, normal numbers around given means and Poisson numbers of given rates, drawn on the device.
+
+The first two come out of the fills of `random.py`; the last have a kernel, kernels/poisson.cu.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,20 @@ from ..dtypes import LOW_PRECISION
 from ..ops.arithmetic import add, mul
 from ..ops.cast import cast
 from ..ops.cumulative import cumsum
-from ..ops.random import draw_categories, normal_around, random_fill
+from ..ops.random import draw_categories, draw_poisson, normal_around, random_fill
 from ..ops.reduce_extrema import amax, argmax
 from ..ops.sort import argsort, searchsorted
-from ..random_sampling import check_multinomial
+from ..random_sampling import check_multinomial, check_poisson
+from . import bounds
 from .array import DeviceArray, empty
+from .copy import contiguous
+from .module import blocks_for, cuda_name
+from .rows import kernel
 from .within import report_outside
 
 _FLOAT32 = np.dtype(np.float32)
 _BAD = "multinomial(): probability tensor contains either `inf`, `nan` or element < 0"
+_RATE = "poisson(): invalid Poisson rate, expected rate to be non-negative"
 _ZEROS = "multinomial(): invalid multinomial distribution (sum of probabilities <= 0): all of a row are 0"
 
 
@@ -58,6 +66,23 @@ def _(mean: Any, std: Any, *, generator: Any) -> Any:
     report_outside(std, 0, float("inf"), "normal(): expects all elements of std >= 0.0")
     drawn = _filled(np.broadcast_shapes(np.shape(mean), std.shape), dtype, "normal_", generator)
     return add(mul(drawn, std), mean)
+
+
+@draw_poisson.kernel
+def _(rate: Any, *, generator: Any) -> Any:
+    check_poisson(rate)
+    out = empty(rate.shape, rate.dtype)
+    if out.size:
+        given = (
+            generator.state,
+            np.int64(out.size),
+            contiguous(rate),
+            out,
+            bounds.words(),
+            np.int32(bounds.number(_RATE)),
+        )
+        kernel("poisson.cu", f"poisson<{cuda_name(rate.dtype)}>")(blocks_for(out.size, 256), (256,), given)
+    return out
 
 
 __all__: list[str] = []

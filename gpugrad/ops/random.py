@@ -10,7 +10,7 @@ import numpy as np
 from .. import random_cpu as draw
 from .. import random_sampling as sampling
 from ..core import Tensor, mark_written, wrap
-from ..device import ARRAY_TYPES, apart, array_device, arrays_on, as_device, same_device
+from ..device import apart, array_device, arrays_on, as_device, same_device
 from ..dtypes import FLOATS, as_dtype, get_default_dtype, int64
 from ..errors import on_two_devices
 from ..inplace import check_writable, into
@@ -59,18 +59,16 @@ def fill_with(array: Any, name: str, generator: Any, **options: Any) -> Any:
     return array
 
 
-def _drawn_on_host(function: Any, array: Any, *arguments: Any, generator: Any) -> Any:
-    """What a function of `random_sampling` makes of `array`, wherever that is."""
-    kind = ARRAY_TYPES[type(array)]
-    device = kind.device_of(array)
-    engine = engine_of(generator, device).on_host()
-    return arrays_on(device).from_numpy(function(kind.to_numpy(array), *arguments, generator=engine))
-
-
 @op
 def draw_categories(probs: Any, *, num_samples: int, replacement: bool, generator: Any) -> Any:
     """What `multinomial` draws."""
     return sampling.multinomial(probs, num_samples, replacement, generator=generator)
+
+
+@op
+def draw_poisson(rate: Any, *, generator: Any) -> Any:
+    """Poisson numbers of the rates given by element."""
+    return sampling.poisson(rate, generator=generator)
 
 
 @op
@@ -265,8 +263,12 @@ def multinomial(
 
 
 def poisson(input: Tensor, generator: Any = None) -> Tensor:
-    """Poisson numbers with the rates `input`."""
-    return wrap(_drawn_on_host(sampling.poisson, input._array, generator=generator))
+    """Poisson numbers with the rates `input`, in its dtype.
+
+    RuntimeError for a rate that is negative or NaN, from a CUDA device at the next wait for it; NotImplementedError for a
+    dtype that is not floating.
+    """
+    return wrap(draw_poisson(input._array, generator=engine_of(generator, array_device(input._array))))
 
 
 def normal(
