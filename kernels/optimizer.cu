@@ -2,10 +2,10 @@
 // neighbour state each formula.
 //
 // update<Rule, T>   `tensors` lists parameters, gradients and each kind of state, all of dtype T (at most 64 of each), and
-//                   their step counts; a block of 256 threads takes 64 bytes of each list a thread, 16 at a time where all
+//                   single numbers of each, first its step count; a block of 256 threads takes 64 bytes of each list a thread, 16 at a time where all
 //                   arrays of a tensor are aligned. Everything but the gradients is written. `lr`, if not null, is the
 //                   learning rate, in device memory; the other options travel by value. Nothing is read back, and the last
-//                   block to finish adds 1 to the steps, so that a captured step goes on at each replay: `done` is a word
+//                   block to finish moves the numbers on (1 is added to the steps), so that a captured step goes on at each replay: `done` is a word
 //                   of device memory that is 0 between launches.
 // Bytes moved: parameters and states read and written once, gradients read once: 28 bytes a float of Adam.
 // Numerics: float32 for float16 and bfloat16, each rounded once; 1 - beta^t as -expm1(t log beta), exact to an ulp or two
@@ -22,7 +22,10 @@ template <class C> __device__ __forceinline__ C larger(C a, C b) { return a > b 
 // ---- Rules -----------------------------------------------------------------------------------------------------------
 // The options as the host passes them; `rest` of a decay is 1 - decay, taken before it is rounded. `start` makes ready for
 // a step (the first is 1), with the learning rate in `rate`; `apply` changes one element: x is the parameter, the gradient,
-// the states.
+// the states. A rule with more numbers of each tensor than the step says so in kNumbers; its `start` is given them, and
+// its `turn` makes them those of the next step.
+
+template <class Rule> constexpr int kNumbers = 1;
 
 // The gradient to descend.
 template <class C> __device__ __forceinline__ C descent(C p, C g, C weight_decay, C maximize) {
@@ -124,9 +127,16 @@ template <class C> struct Adamax {
 
 template <class C> struct NAdam {
     static constexpr int kLists = 4;
-    C rate, beta1, rest1, beta2, rest2, log_beta2, eps, weight_decay, decoupled, maximize, now, ahead;
-    C shrink, inverse;  // made by `start`
-    __device__ __forceinline__ void start(C step) {
+    C rate, beta1, rest1, beta2, rest2, log_beta2, eps, weight_decay, decoupled, maximize, momentum_decay;
+    C now, ahead, shrink, inverse;  // made by `start`
+    __device__ __forceinline__ double momentum(double step) const {  // 0.96^x is exp(x log(0.96))
+        return beta1 * (1 - 0.5 * exp(step * momentum_decay * -0.040821994520255166));
+    }
+    __device__ __forceinline__ void start(C step, float product) {
+        const double mu = momentum(step), following = momentum(step + 1);
+        const double so_far = product * static_cast<float>(mu);
+        now = static_cast<C>((1 - mu) / (1 - so_far));
+        ahead = static_cast<C>(following / (1 - so_far * following));
         shrink = decoupled != C(0) ? C(1) - rate * weight_decay : C(1);
         if (decoupled != C(0)) weight_decay = C(0);
         inverse = C(1) / -expm1_of(step * log_beta2);
@@ -139,7 +149,11 @@ template <class C> struct NAdam {
         v = beta2 * v + rest2 * g * g;
         p -= rate * (now * g + ahead * m) / (sqrt(v * inverse) + eps);
     }
+    __device__ __forceinline__ void turn(float step, float* product) const {
+        *product *= static_cast<float>(momentum(step));
+    }
 };
+template <class C> constexpr int kNumbers<NAdam<C>> = 2;
 
 template <class C> struct RAdam {
     static constexpr int kLists = 4;
@@ -180,18 +194,32 @@ template <class C> struct Rprop {
 
 template <class C> struct Asgd {
     static constexpr int kLists = 3;
-    C rate, eta, shrink, mu, weight_decay, maximize;  // `eta` is the learning rate of this step
-    __device__ __forceinline__ void start(C) {}
+    C rate, lambd, alpha, t0, weight_decay, maximize;
+    C eta, shrink, mu;  // made by `start`: `eta` is the learning rate of this step
+    __device__ __forceinline__ void start(C, float eta_now, float mu_now) {
+        eta = eta_now;
+        shrink = C(1) - lambd * eta;
+        mu = mu_now;
+    }
     __device__ __forceinline__ void apply(C* x) const {
         x[0] = shrink * x[0] - eta * descent(x[0], x[1], weight_decay, maximize);
         x[2] = mu != C(1) ? x[2] + mu * (x[0] - x[2]) : x[0];
     }
+    __device__ __forceinline__ void turn(float step, float* next_eta, float* next_mu) const {
+        const double decayed = static_cast<double>(lambd) * rate * step, past = static_cast<double>(step) - t0;
+        *next_eta = static_cast<float>(rate * exp(-static_cast<double>(alpha) * log1p(decayed)));
+        *next_mu = past > 1 ? static_cast<float>(1 / past) : 1.0f;
+    }
 };
+template <class C> constexpr int kNumbers<Asgd<C>> = 3;
 
 // ---- The step --------------------------------------------------------------------------------------------------------
 
-template <class T, int W, int LISTS, class Rule>
-__device__ __forceinline__ void update_pack(const Tensors<LISTS>& tensors, int number, int64 at, const Rule& rule) {
+template <class Rule> using Table = Tensors<Rule::kLists, kNumbers<Rule>>;
+
+template <class T, int W, class Rule>
+__device__ __forceinline__ void update_pack(const Table<Rule>& tensors, int number, int64 at, const Rule& rule) {
+    constexpr int LISTS = Rule::kLists;
     Pack<T, W> packs[LISTS];
 #pragma unroll
     for (int l = 0; l < LISTS; ++l) packs[l] = load_pack<W>(static_cast<const T*>(tensors.data[l][number]) + at);
@@ -210,8 +238,9 @@ __device__ __forceinline__ void update_pack(const Tensors<LISTS>& tensors, int n
         if (l != 1) store_pack<W>(static_cast<T*>(tensors.data[l][number]) + at, packs[l]);
 }
 
-// The last block to come here adds 1 to the steps, which all have read.
-template <int LISTS> __device__ __forceinline__ void count_step(const Tensors<LISTS>& tensors, unsigned* done) {
+// The last block to come here moves the numbers on, which all have read.
+template <class Rule>
+__device__ __forceinline__ void count_step(const Table<Rule>& tensors, const Rule& rule, unsigned* done) {
     __shared__ bool last;
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -219,7 +248,11 @@ template <int LISTS> __device__ __forceinline__ void count_step(const Tensors<LI
         last = atomicInc(done, gridDim.x - 1) == gridDim.x - 1;
     }
     __syncthreads();
-    if (last && threadIdx.x < tensors.count) *tensors.step[threadIdx.x] += 1.0f;
+    if (!last || threadIdx.x >= tensors.count) return;
+    const unsigned i = threadIdx.x;
+    const float step = *tensors.number[0][i] += 1.0f;
+    if constexpr (kNumbers<Rule> == 2) rule.turn(step, tensors.number[1][i]);
+    if constexpr (kNumbers<Rule> == 3) rule.turn(step, tensors.number[1][i], tensors.number[2][i]);
 }
 
 // Of doubles two blocks at a time are asked for: left to itself the compiler spills for more of them.
@@ -227,16 +260,20 @@ template <class T> constexpr int kBlocksAtOnce = sizeof(T) == 8 ? 2 : 0;
 
 template <class Rule, class T>
 __global__ void __launch_bounds__(kChunkThreads, kBlocksAtOnce<T>)
-    update(const __grid_constant__ Tensors<Rule::kLists> tensors, Rule rule, const float* lr, unsigned* done) {
+    update(const __grid_constant__ Table<Rule> tensors, Rule rule, const float* lr, unsigned* done) {
     const Part part = part_of_block<T>(tensors);
     if (lr != nullptr) rule.rate = *lr;
-    rule.start(done != nullptr ? *tensors.step[part.number] + 1.0f : 1.0f);
+    const int i = part.number;
+    const float step = done != nullptr ? *tensors.number[0][i] + 1.0f : 1.0f;
+    if constexpr (kNumbers<Rule> == 1) rule.start(step);
+    if constexpr (kNumbers<Rule> == 2) rule.start(step, *tensors.number[1][i]);
+    if constexpr (kNumbers<Rule> == 3) rule.start(step, *tensors.number[1][i], *tensors.number[2][i]);
 #pragma unroll 1  // the loads of one pass are enough, and divisions of doubles would spill
-    for (int64 i = part.begin + threadIdx.x * kPack<T>; i < part.packed; i += kChunkThreads * kPack<T>)
-        update_pack<T, kPack<T>>(tensors, part.number, i, rule);
-    for (int64 i = part.packed + threadIdx.x; i < part.end; i += kChunkThreads)
-        update_pack<T, 1>(tensors, part.number, i, rule);
-    if (done != nullptr) count_step(tensors, done);
+    for (int64 at = part.begin + threadIdx.x * kPack<T>; at < part.packed; at += kChunkThreads * kPack<T>)
+        update_pack<T, kPack<T>>(tensors, i, at, rule);
+    for (int64 at = part.packed + threadIdx.x; at < part.end; at += kChunkThreads)
+        update_pack<T, 1>(tensors, i, at, rule);
+    if (done != nullptr) count_step(tensors, rule, done);
 }
 
 }  // namespace gpugrad

@@ -12,10 +12,10 @@ constexpr int kChunkThreads = 256, kChunkPacks = 4;
 
 template <class T> constexpr int kChunk = kChunkThreads * kChunkPacks * kPack<T>;
 
-// LISTS parallel lists of tensors of one dtype, each contiguous.
-template <int LISTS> struct Tensors {
+// LISTS parallel lists of tensors of one dtype, each contiguous; NUMBERS single numbers of each tensor.
+template <int LISTS, int NUMBERS = 1> struct Tensors {
     void* data[LISTS][kTensors];
-    float* step[kTensors];   // the steps taken with each tensor, where that counts
+    float* number[NUMBERS][kTensors];
     int64 size[kTensors];
     int first[kTensors + 1]; // the number of each tensor's first block; after the last, the size of the grid
     int count;
@@ -27,7 +27,8 @@ struct Part {
     int64 begin, packed, end;
 };
 
-template <class T, int LISTS> __device__ __forceinline__ Part part_of_block(const Tensors<LISTS>& tensors) {
+template <class T, int LISTS, int NUMBERS>
+__device__ __forceinline__ Part part_of_block(const Tensors<LISTS, NUMBERS>& tensors) {
     const int block = static_cast<int>(blockIdx.x);
     int low = 0, high = tensors.count - 1;
     while (low < high) {

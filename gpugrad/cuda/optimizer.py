@@ -13,8 +13,9 @@ import numpy as np
 from ..dtypes import LOW_PRECISION
 from ..ops import optimizer_updates as updates
 from ..ops import optimizer_updates_more as more_updates
-from ..ops.update_blocks import Workspace, steps_beside, zeros_beside
+from ..ops.update_blocks import Workspace, numbers_beside, zeros_beside
 from .array import DeviceArray, adopt, empty, full
+from .copy import write
 from .module import Kernel, cuda_name, kernels
 from .tensors import LIMIT, Table
 
@@ -28,17 +29,18 @@ _ALIGNMENT = 16  # bytes: where each begins in it
 class _Batch:
     """Up to LIMIT parameters of one dtype, updated in one launch."""
 
-    def __init__(self, members: list[int], columns: list[list[Any]], steps: list[Any]) -> None:
-        """`columns`: parameters, a place for the gradients, states, as lists parallel to `members`."""
+    def __init__(self, members: list[int], columns: list[list[Any]], numbers: list[list[Any]]) -> None:
+        """`columns`: parameters, a place for the gradients, states, as lists parallel to `members`, as `numbers` are."""
         self._members = members
         self._dtype = columns[0][0].dtype
         self._copies = [(x, empty(x.shape, x.dtype)) for x in chain(*columns) if not x.flags.c_contiguous]
         copy_of = {id(x): copy for x, copy in self._copies}
-        self._table = Table(len(columns), [x.size for x in columns[0]], self._dtype.itemsize)
+        sizes = [x.size for x in columns[0]]
+        self._table = Table(len(columns), sizes, self._dtype.itemsize, max(1, len(numbers)))
         for k, column in enumerate(columns):
             self._table.point(k, [copy_of.get(id(x), x) for x in column])
-        if steps:
-            self._table.point_steps(steps)
+        for k, column in enumerate(numbers):
+            self._table.point_numbers(k, column)
 
     def run(self, rule: str, options: list[float], lr: Any, grads: list[Any], done: Any) -> None:
         mine = grads if len(grads) == len(self._members) else [grads[i] for i in self._members]
@@ -66,15 +68,15 @@ def _update(rule: str, dtype: Any, compute: Any) -> Kernel:
 class _Plan:
     """The launches of one list of parameters, as a Workspace keeps them while these and their states are the same."""
 
-    def __init__(self, kept: list[Any], columns: list[list[Any]], steps: list[Any]) -> None:
+    def __init__(self, kept: list[Any], columns: list[list[Any]], numbers: list[list[Any]]) -> None:
         self.kept = kept
-        _check(columns, steps)
-        self.done = full((1,), 0, np.uint32) if steps else None
+        _check(columns, numbers)
+        self.done = full((1,), 0, np.uint32) if numbers else None
         by_dtype: dict[Any, list[int]] = {}
         for i, param in enumerate(columns[0]):
             by_dtype.setdefault(param.dtype, []).append(i)
         self.batches = [
-            _Batch(part, [[column[i] for i in part] for column in columns], [steps[i] for i in part] if steps else [])
+            _Batch(part, *([[column[i] for i in part] for column in lists] for lists in (columns, numbers)))
             for members in by_dtype.values()
             for part in (members[k : k + LIMIT] for k in range(0, len(members), LIMIT))
         ]
@@ -83,9 +85,9 @@ class _Plan:
         return len(kept) == len(self.kept) and all(map(is_, kept, self.kept))
 
 
-def _check(columns: list[list[Any]], steps: list[Any]) -> None:
+def _check(columns: list[list[Any]], numbers: list[list[Any]]) -> None:
     """RuntimeError unless the arrays can be updated: on one device, writable, states like their parameters."""
-    for x in chain(*columns, steps):
+    for x in chain(*columns, *numbers):
         if type(x) is not DeviceArray:
             raise RuntimeError(
                 "the state of an optimizer is not on the CUDA device of its parameters: load the optimizer's "
@@ -102,26 +104,30 @@ def _check(columns: list[list[Any]], steps: list[Any]) -> None:
                     f"a state of an optimizer has shape {state.shape} and dtype {state.dtype}, its parameter "
                     f"{param.shape} and {param.dtype}; load the optimizer's state_dict() into it again after a conversion"
                 )
-    for step in steps:
-        if step.dtype != np.float32 or step.size != 1:
-            raise RuntimeError(f"the step of an optimizer's state must be one float32 number, not {step.dtype}")
+    for number in chain.from_iterable(numbers):
+        if number.dtype != np.float32 or number.size != 1:
+            raise RuntimeError(
+                f"a number of an optimizer's state, such as the step, must be one float32, not {number.dtype}"
+            )
 
 
-def _launcher(counts: bool, rule: Callable[..., tuple[str, int, list[float]]]) -> Callable[..., None]:
-    """The launcher of an op whose rule of kernels/optimizer.cu, and its options behind the learning rate, `rule` gives."""
+def _launcher(numbers: int, rule: Callable[..., tuple[str, int, list[float]]]) -> Callable[..., None]:
+    """The launcher of an op whose rule of kernels/optimizer.cu, and its options behind the learning rate, `rule` gives.
+
+    `numbers`: how many single numbers it keeps of each parameter, the step first.
+    """
 
     def launch(*arrays: Any, workspace: Workspace, lr: Any = 0.0, **options: Any) -> None:
         name, lists, values = rule(**options)
-        length = len(arrays) // (lists + counts)
+        length = len(arrays) // (lists + numbers)
         columns = [list(arrays[k : k + length]) for k in range(0, len(arrays), length)]
-        steps = columns.pop() if counts else []
-        kept = [*columns[0], *chain.from_iterable(columns[2:]), *steps]
+        kept = [*columns[0], *chain.from_iterable(columns[2:])]
         plan = workspace.on_device
         if plan is None or not plan.matches(kept):
-            workspace.on_device = plan = _Plan(kept, columns, steps)
-        number, array = (0.0, _as_float32(lr)) if isinstance(lr, DeviceArray) else (lr, None)
+            workspace.on_device = plan = _Plan(kept, columns[:lists], columns[lists:])
+        rate, array = (0.0, _as_float32(lr)) if isinstance(lr, DeviceArray) else (lr, None)
         for batch in plan.batches:
-            batch.run(name, [number, *values], array, columns[1], plan.done)
+            batch.run(name, [rate, *values], array, columns[1], plan.done)
 
     return launch
 
@@ -186,11 +192,10 @@ def _nadam(
     weight_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-    now: float,
-    ahead: float,
+    momentum_decay: float,
 ) -> Any:
     decays = [beta1, 1 - beta1, beta2, 1 - beta2, _log(beta2)]
-    values = [*decays, eps, weight_decay, decoupled_weight_decay, maximize, now, ahead, 0, 0]
+    values = [*decays, eps, weight_decay, decoupled_weight_decay, maximize, momentum_decay, 0, 0, 0, 0]
     return "NAdam<{}>", 4, values
 
 
@@ -206,20 +211,20 @@ def _rprop(shrink: float, grow: float, smallest: float, largest: float, maximize
     return "Rprop<{}>", 4, [shrink, grow, smallest, largest, maximize]
 
 
-def _asgd(lambd: float, eta: float, mu: float, weight_decay: float, maximize: bool) -> Any:
-    return "Asgd<{}>", 3, [eta, 1 - lambd * eta, mu, weight_decay, maximize]
+def _asgd(lambd: float, alpha: float, t0: float, weight_decay: float, maximize: bool) -> Any:
+    return "Asgd<{}>", 3, [lambd, alpha, t0, weight_decay, maximize, 0, 0, 0]
 
 
-updates.sgd_update.kernel(_launcher(False, _sgd))
-updates.adam_update.kernel(_launcher(True, _adam))
-updates.rmsprop_update.kernel(_launcher(True, _rmsprop))
-updates.adagrad_update.kernel(_launcher(True, _adagrad))
-updates.adadelta_update.kernel(_launcher(True, _adadelta))
-updates.adamax_update.kernel(_launcher(True, _adamax))
-more_updates.nadam_update.kernel(_launcher(True, _nadam))
-more_updates.radam_update.kernel(_launcher(True, _radam))
-more_updates.rprop_update.kernel(_launcher(True, _rprop))
-more_updates.asgd_update.kernel(_launcher(True, _asgd))
+updates.sgd_update.kernel(_launcher(0, _sgd))
+updates.adam_update.kernel(_launcher(1, _adam))
+updates.rmsprop_update.kernel(_launcher(1, _rmsprop))
+updates.adagrad_update.kernel(_launcher(1, _adagrad))
+updates.adadelta_update.kernel(_launcher(1, _adadelta))
+updates.adamax_update.kernel(_launcher(1, _adamax))
+more_updates.nadam_update.kernel(_launcher(2, _nadam))
+more_updates.radam_update.kernel(_launcher(1, _radam))
+more_updates.rprop_update.kernel(_launcher(1, _rprop))
+more_updates.asgd_update.kernel(_launcher(3, _asgd))
 
 # ---- fresh states ----
 
@@ -234,9 +239,12 @@ def _(*arrays: DeviceArray, fill: float = 0.0) -> tuple[DeviceArray, ...]:
     return tuple(out)
 
 
-@steps_beside.kernel
-def _(like: DeviceArray, *, count: int) -> tuple[DeviceArray, ...]:
-    flat = full((count,), 0, np.float32)
+@numbers_beside.kernel
+def _(like: DeviceArray, *, count: int, fill: Any = 0.0) -> tuple[DeviceArray, ...]:
+    given = isinstance(fill, DeviceArray)
+    flat = full((count,), None if given else fill, np.float32)
+    if given:
+        write(flat, fill)
     return tuple(adopt(flat[i : i + 1].reshape(())) for i in range(count))
 
 

@@ -1,8 +1,8 @@
 """One step of an optimizer as an op on arrays that writes in place: all the parameters of a group in one call.
 
 The inputs of every op here are lists of arrays of one length, one after the other: parameters, gradients, then each
-kind of state, then (where the formula counts) the steps, 0-d float32 arrays that the op itself increments. Everything
-but the gradients is written. `workspace` belongs to one such list of parameters and is reused from step to step.
+kind of state, then (where the formula counts) the steps, 0-d float32 arrays that the op itself increments, and other
+numbers that it keeps of each parameter. Everything but the gradients is written. `workspace` belongs to one such list of parameters and is reused from step to step.
 """
 
 from __future__ import annotations

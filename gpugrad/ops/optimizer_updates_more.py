@@ -22,16 +22,23 @@ def nadam_update(
     weight_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-    now: float,
-    ahead: float,
+    momentum_decay: float,
 ) -> None:
-    """NAdam (Dozat 2016). Lists: params, grads, exp_avgs, exp_avg_sqs, steps.
+    """NAdam (Dozat 2016). Lists: params, grads, exp_avgs, exp_avg_sqs, steps, products of the momenta so far.
 
-    m, v: averages of g and g^2;  p -= lr (now g + ahead m) / (sqrt(v / (1 - beta2^t)) + eps)
+    m, v: averages of g and g^2;  mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), M = mu_1 ... mu_t;
+    p -= lr ((1 - mu_t) / (1 - M) g + mu_(t+1) / (1 - M mu_(t+1)) m) / (sqrt(v / (1 - beta2^t)) + eps)
     """
-    params, grads, *states, steps = _lists(arrays, 5)
+    params, grads, *states, steps, products = _lists(arrays, 6)
+    turns = []
+    for step, product in zip(workspace.advance(steps), products):
+        mu, following = (beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1))
+        np.multiply(product, mu, product)
+        so_far = product.item()
+        turns.append((step, (1 - mu) / (1 - so_far), following / (1 - so_far * following)))
 
-    def formula(step: float, p: Any, g: Any, m: Any, v: Any, r: Any, s: Any, t: Any) -> None:
+    def formula(turn: tuple[float, ...], p: Any, g: Any, m: Any, v: Any, r: Any, s: Any, t: Any) -> None:
+        step, now, ahead = turn
         if decoupled_weight_decay and weight_decay:
             np.multiply(p, 1 - lr * weight_decay, p)
         g = _gradient(p, g, 0 if decoupled_weight_decay else weight_decay, maximize, r)
@@ -46,7 +53,7 @@ def nadam_update(
         np.divide(r, s, r)
         np.subtract(p, r, p)
 
-    workspace.update(formula, params, grads, states, workspace.advance(steps))
+    workspace.update(formula, params, grads, states, turns)
 
 
 @op(writes="arrays")
@@ -130,19 +137,21 @@ def rprop_update(
 def asgd_update(
     *arrays: Any,
     workspace: Workspace,
+    lr: float,
     lambd: float,
-    eta: float,
-    mu: float,
+    alpha: float,
+    t0: float,
     weight_decay: float,
     maximize: bool,
 ) -> None:
-    """Averaged SGD (Polyak and Juditsky 1992). Lists: params, grads, averages, steps.
+    """Averaged SGD (Polyak and Juditsky 1992). Lists: params, grads, averages, steps, etas, mus.
 
-    p = (1 - lambd eta) p - eta g;  a += mu (p - a)
+    p = (1 - lambd eta) p - eta g;  a += mu (p - a);  then eta = lr / (1 + lambd lr t)^alpha, mu = 1 / max(1, t - t0)
     """
-    params, grads, averages, steps = _lists(arrays, 4)
+    params, grads, averages, steps, etas, mus = _lists(arrays, 6)
 
-    def formula(step: float, p: Any, g: Any, a: Any, r: Any, s: Any, t: Any) -> None:
+    def formula(turn: tuple[float, ...], p: Any, g: Any, a: Any, r: Any, s: Any, t: Any) -> None:
+        eta, mu = turn
         g = _gradient(p, g, weight_decay, maximize, r)
         np.multiply(g, eta, s)
         np.multiply(p, 1 - lambd * eta, p)
@@ -151,8 +160,10 @@ def asgd_update(
         np.multiply(s, mu, s)
         np.add(a, s, a) if mu != 1 else np.copyto(a, p)
 
-    workspace.advance(steps)
-    workspace.update(formula, params, grads, [averages])
+    workspace.update(formula, params, grads, [averages], [(eta.item(), mu.item()) for eta, mu in zip(etas, mus)])
+    for step, eta, mu in zip(workspace.advance(steps), etas, mus):
+        eta[...] = lr / (1 + lambd * lr * step) ** alpha
+        mu[...] = 1 / max(1, step - t0)
 
 
 __all__ = ["asgd_update", "nadam_update", "radam_update", "rprop_update"]

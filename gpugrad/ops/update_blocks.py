@@ -24,7 +24,7 @@ from ..op import op
 BLOCK = 2**16
 SMALL = 2**12  # elements up to which a copy costs less than the calls it saves
 SCRATCHES = 3  # scratch arrays that a formula may use
-_DESCENT: list[float] = []  # in the place of relative steps: the units are those of `descend`
+_DESCENT: list[float] = []  # in the place of who is like whom: the units are those of `descend`
 
 
 @op(outputs=0)
@@ -43,9 +43,9 @@ def zeros_beside(*arrays: Any, fill: float = 0.0) -> tuple[Any, ...]:
 
 
 @op(outputs=0)
-def steps_beside(like: Any, *, count: int) -> tuple[Any, ...]:
-    """`count` 0-d float32 zeros, beside `like`, that share one stretch of memory."""
-    return tuple(_split(np.zeros(count, np.float32, like=like), [()] * count))
+def numbers_beside(like: Any, *, count: int, fill: Any = 0.0) -> tuple[Any, ...]:
+    """`count` 0-d float32 arrays of `fill`, a number or an array of one, beside `like`; they share a stretch of memory."""
+    return tuple(_split(np.full(count, fill, np.float32, like=like), [()] * count))
 
 
 class Workspace:
@@ -53,7 +53,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self._kept: Sequence[Any] = ()
-        self._relative: list[float] | None = None
+        self._alike: list[float] | None = None
         self._units: list[_Together | _Alone] = []
         self._steps: Sequence[Any] = ()
         self._all_steps: Any = None
@@ -78,19 +78,21 @@ class Workspace:
         params: Sequence[Any],
         grads: Sequence[Any],
         states: Sequence[Sequence[Any]],
-        steps: list[float] | None = None,
+        steps: Sequence[Any] | None = None,
     ) -> None:
         """Call `formula(step, param, grad, *states, *scratch)` for all elements; it writes param and states in place.
 
         It gets equally shaped parts of the arrays, which it must treat element by element, and must not write `grad`.
-        `states` has a list parallel to `params` for each kind of state; `step` is the number given for the parameter.
+        `states` has a list parallel to `params` for each kind of state; `step` is what is given for the parameter:
+        a number or a tuple of them, by which parameters that are updated together are alike.
         RuntimeError, with nothing written, if an array is read-only.
         """
-        relative = [step - steps[0] for step in steps] if steps else None
+        first: dict[Any, float] = {}
+        alike = [first.setdefault(step, i) for i, step in enumerate(steps)] if steps else None
         kept = params if not states else [*params, *chain.from_iterable(states)]
-        if relative != self._relative or not self._keeps(kept):
-            self._units = self._plan(params, states, _together(params, relative or [0.0] * len(params)))
-            self._kept, self._relative = kept, relative
+        if alike != self._alike or not self._keeps(kept):
+            self._units = self._plan(params, states, _together(params, alike or [0.0] * len(params)))
+            self._kept, self._alike = kept, alike
         token = quiet(SILENT)
         try:
             for unit in self._units:
@@ -103,9 +105,9 @@ class Workspace:
 
         RuntimeError, with nothing written, if an array is read-only.
         """
-        if self._relative is not _DESCENT or not self._keeps(params):
+        if self._alike is not _DESCENT or not self._keeps(params):
             self._units = self._plan(params, (), [[i] for i in range(len(params))])
-            self._kept, self._relative = params, _DESCENT
+            self._kept, self._alike = params, _DESCENT
         if lr != self._rates.lr:
             self._rates = _Rates(lr)
         rates = self._rates
@@ -165,7 +167,7 @@ class _Rates(dict[Any, np.ndarray]):
 
 
 class _Together:
-    """Small arrays of one dtype and one step count, updated as one flat array."""
+    """Small arrays of one dtype and one step, updated as one flat array."""
 
     def __init__(self, members: list[int], columns: list[list[Any]], workspace: Workspace, room: int) -> None:
         """`room`: the elements of the largest such unit, for which scratch memory is made."""
@@ -183,7 +185,7 @@ class _Together:
         shapes = [array.shape for array in columns[0]]
         self.scattered = [pair for column, flat in self.gathered for pair in zip(column, _split(flat, shapes))]
 
-    def run(self, formula: Callable[..., None], step: float, grads: Sequence[Any], workspace: Workspace) -> None:
+    def run(self, formula: Callable[..., None], step: Any, grads: Sequence[Any], workspace: Workspace) -> None:
         if len(grads) != len(self.members):
             grads = [grads[i] for i in self.members]
         np.concatenate(grads, axis=None, out=self.grad, casting="unsafe")
@@ -223,7 +225,7 @@ class _Alone:
             np.subtract(part, scratch, part)
             start = end
 
-    def run(self, formula: Callable[..., None], step: float, grads: Sequence[Any], workspace: Workspace) -> None:
+    def run(self, formula: Callable[..., None], step: Any, grads: Sequence[Any], workspace: Workspace) -> None:
         param, *states = self.written
         if self.scratches is not None:
             formula(step, param, grads[self.members[0]], *states, *self.scratches)
@@ -253,15 +255,15 @@ def _blocks(arrays: list[Any]) -> Iterator[list[Any]]:
         yield [array[start : start + height] for array in arrays]
 
 
-def _together(arrays: Sequence[Any], relative: Sequence[float]) -> list[list[int]]:
-    """Positions in `arrays` by unit: small ones of one dtype and step go together, up to a block, the others alone."""
+def _together(arrays: Sequence[Any], alike: Sequence[float]) -> list[list[int]]:
+    """Positions in `arrays` by unit: small ones that are alike, of one dtype, go together, up to a block, the others alone."""
     units: list[list[int]] = []
     filling: dict[Any, tuple[list[int], int]] = {}
     for i, array in enumerate(arrays):
         if array.size > SMALL or not array.flags.c_contiguous:
             units.append([i])
             continue
-        key = (array.dtype, relative[i])
+        key = (array.dtype, alike[i])
         members, total = filling.get(key, ([], BLOCK))
         if total + array.size > BLOCK:
             members, total = [], 0

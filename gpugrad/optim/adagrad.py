@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor, wrap
 from ..ops.optimizer_updates import adagrad_update
-from ..ops.update_blocks import steps_beside, zeros_beside
+from ..ops.update_blocks import numbers_beside, zeros_beside
 from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, rate
 
 
@@ -51,7 +51,7 @@ class Adagrad(Optimizer):
         for group in self.param_groups:
             arrays = [p._array for p in group["params"]]
             sums = zeros_beside(*arrays, fill=group["initial_accumulator_value"])
-            for p, step, total in zip(group["params"], steps_beside(arrays[0], count=len(arrays)), sums):
+            for p, step, total in zip(group["params"], numbers_beside(arrays[0], count=len(arrays)), sums):
                 self.state[p] = {"step": wrap(step), "sum": wrap(total)}
 
     def step(self, closure: Closure | None = None) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from ..core import Tensor
-from ..ops import full
 from ..ops.optimizer_updates_more import asgd_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_lr, check_modes, rate
 
 
 class ASGD(Optimizer):
@@ -49,31 +47,17 @@ class ASGD(Optimizer):
     def step(self, closure: Closure | None = None) -> Any:
         loss = self._loss(closure)
         for group, params in self._groups():
-            lr, lambd = number(group["lr"]), group["lambd"]
-            for (eta, mu, step), members in self._by_history(params, lr).items():
-                self._update(
-                    asgd_update,
-                    members,
-                    ("ax",),
-                    lambd=lambd,
-                    eta=eta,
-                    mu=mu,
-                    weight_decay=group["weight_decay"],
-                    maximize=group["maximize"],
-                )
-                for p in members:
-                    self.state[p]["eta"].fill_(lr / (1 + lambd * lr * (step + 1)) ** group["alpha"])
-                    self.state[p]["mu"].fill_(1 / max(1, step + 1 - group["t0"]))
+            lr = rate(group["lr"], params)
+            self._update(
+                asgd_update,
+                params,
+                ("ax",),
+                numbers={"eta": lr, "mu": 1.0},
+                lr=lr,
+                lambd=group["lambd"],
+                alpha=group["alpha"],
+                t0=group["t0"],
+                weight_decay=group["weight_decay"],
+                maximize=group["maximize"],
+            )
         return loss
-
-    def _by_history(self, params: list[Tensor], lr: float) -> dict[tuple[float, float, float], list[Tensor]]:
-        """`params` by their step size, the weight of their next average and their count of steps."""
-        found: dict[tuple[float, float, float], list[Tensor]] = defaultdict(list)
-        for p in params:
-            state = self.state[p]
-            for name, first in (("eta", lr), ("mu", 1.0)):
-                if name not in state:
-                    state[name] = full((), first, device=p.device)
-            step = state["step"].item() if "step" in state else 0.0
-            found[state["eta"].item(), state["mu"].item(), step].append(p)
-        return found

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from ..core import Tensor
-from ..modes import no_grad
-from ..ops import ones
 from ..ops.optimizer_updates_more import nadam_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number, rate
 
 
 class NAdam(Optimizer):
@@ -57,37 +54,18 @@ class NAdam(Optimizer):
         loss = self._loss(closure)
         for group, params in self._groups():
             beta1, beta2 = map(number, group["betas"])
-            for (step, _), members in self._by_history(params).items():
-                mu, following = (
-                    beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step + 1, step + 2)
-                )
-                with no_grad():
-                    for p in members:
-                        self.state[p]["mu_product"].mul_(mu)
-                product = self.state[members[0]]["mu_product"].item()
-                self._update(
-                    nadam_update,
-                    members,
-                    ("exp_avg", "exp_avg_sq"),
-                    lr=number(group["lr"]),
-                    beta1=beta1,
-                    beta2=beta2,
-                    eps=group["eps"],
-                    weight_decay=group["weight_decay"],
-                    decoupled_weight_decay=group["decoupled_weight_decay"],
-                    maximize=group["maximize"],
-                    now=(1 - mu) / (1 - product),
-                    ahead=following / (1 - product * following),
-                )
+            self._update(
+                nadam_update,
+                params,
+                ("exp_avg", "exp_avg_sq"),
+                numbers={"mu_product": 1.0},
+                lr=rate(group["lr"], params),
+                beta1=beta1,
+                beta2=beta2,
+                eps=group["eps"],
+                weight_decay=group["weight_decay"],
+                decoupled_weight_decay=group["decoupled_weight_decay"],
+                maximize=group["maximize"],
+                momentum_decay=group["momentum_decay"],
+            )
         return loss
-
-    def _by_history(self, params: list[Tensor]) -> dict[tuple[float, float], list[Tensor]]:
-        """`params` by their count of steps and the product of their momenta so far, which is 1 at first."""
-        found: dict[tuple[float, float], list[Tensor]] = defaultdict(list)
-        for p in params:
-            state = self.state[p]
-            if "mu_product" not in state:
-                state["mu_product"] = ones((), device=p.device)
-            step = state["step"].item() if "step" in state else 0.0
-            found[step, state["mu_product"].item()].append(p)
-        return found

@@ -15,7 +15,7 @@ from ..device import apart, array_device, on_one_device
 from ..hooks import RemovableHandle, add_hook
 from ..hooks import _Hooks as Hooks
 from ..modes import enable_grad
-from ..ops.update_blocks import Workspace, steps_beside, zeros_beside
+from ..ops.update_blocks import Workspace, numbers_beside, zeros_beside
 
 Params = Iterable[Any]  # Tensors, (name, Tensor) pairs, or dicts with "params" and the options of a group
 Closure = Callable[[], Any]
@@ -76,6 +76,11 @@ def number(value: Any) -> Any:
 def rate(lr: Any, params: Sequence[Tensor]) -> Any:
     """A learning rate as a number, or as the array of a Tensor beside `params` on a device: nobody waits for it there."""
     return lr._array if isinstance(lr, Tensor) and lr.is_cuda and params[0].is_cuda else number(lr)
+
+
+def _numbers(first: Any, params: list[Tensor]) -> list[Any]:
+    """A single number `first` for each of `params`, beside them."""
+    return numbers_beside(params[0]._array, count=len(params), fill=first)
 
 
 def check_lr(lr: Any) -> None:
@@ -227,22 +232,25 @@ class Optimizer:
         *,
         fill: float = 0.0,
         counts: bool = True,
+        numbers: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         """Run an op of `ops.optimizer_updates` on `params`, their gradients and the states of these names.
 
-        States that are missing are made first, of `fill`; `counts`: the op counts steps.
+        States that are missing are made first, of `fill`; `counts`: the op counts steps; `numbers`: what else it keeps
+        of each parameter in one number, and what that is at first.
         """
         columns = [[p._array for p in params], [p._grad._array for p in params]]  # type: ignore[union-attr]
-        steps = []
-        if counts:
-            steps = [self._column(params, "step", lambda fresh: steps_beside(fresh[0]._array, count=len(fresh)))]
+        kept = []
+        for name, first in {"step": 0.0, **(numbers or {})}.items() if counts else ():
+            kept += self._column(params, name, functools.partial(_numbers, first))
         for name in names:
             columns.append(
                 self._column(params, name, lambda fresh: zeros_beside(*[p._array for p in fresh], fill=fill))
             )
-        columns += steps
-        function(*chain.from_iterable(columns), workspace=self._workspaces[id(params[0]), len(params)], **options)
+        function(
+            *chain.from_iterable(columns), *kept, workspace=self._workspaces[id(params[0]), len(params)], **options
+        )
         mark_written(*params)
 
     def _column(self, params: list[Tensor], name: str, make: Callable[[list[Tensor]], list[Any]]) -> list[Any]:

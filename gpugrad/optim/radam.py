@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import Tensor
 from ..ops.optimizer_updates_more import radam_update
-from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number
+from .optimizer import Closure, Optimizer, Params, check_at_least_zero, check_betas, check_lr, check_modes, number, rate
 
 
 class RAdam(Optimizer):
@@ -55,7 +55,7 @@ class RAdam(Optimizer):
                 radam_update,
                 params,
                 ("exp_avg", "exp_avg_sq"),
-                lr=number(group["lr"]),
+                lr=rate(group["lr"], params),
                 beta1=beta1,
                 beta2=beta2,
                 eps=group["eps"],
