@@ -21,7 +21,7 @@ from .modes import state
 from .op import general, op
 from .ops.arithmetic import accumulate
 from .ops.cast import cast
-from .ops.transfer import move
+from .ops.transfer import beside
 from .views import resync
 from .walk import Parent, call_hook, walk
 
@@ -134,7 +134,7 @@ def _cotangent(tensor: Tensor, g: Tensor | None, create_graph: bool) -> Any:
             raise RuntimeError(
                 f"invalid gradient at index 0 - expected device {where} but got {array_device(g._array)}"
             )
-        g = move(g, where)
+        g = beside(g, where)
     if create_graph:
         return cast(g, array.dtype)
     return cast(g._array, array.dtype)

@@ -370,7 +370,7 @@ def _as_input(op: Op, index: int, x: Any) -> Any:
 
 
 def _on_one_device(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """`args` with 0-d CPU tensors moved to where the others are; RuntimeError if these are on several devices."""
+    """`args` with the values of 0-d CPU tensors where the others are; RuntimeError if these are on several devices."""
     tensors = [x for x in args if isinstance(x, Tensor)]
     if not tensors:
         raise TypeError(f"{op.name}(): expected a Tensor among the arguments, got {[type(a).__name__ for a in args]}")
@@ -382,10 +382,10 @@ def _on_one_device(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(devices) > 1:
         first, second, *_ = devices
         raise on_two_devices(first, second, op.name)
-    from .ops.transfer import move
+    from .ops.transfer import beside
 
     (device,) = devices.values()
-    return tuple(move(x, device) if isinstance(x, Tensor) else x for x in args)
+    return tuple(beside(x, device) if isinstance(x, Tensor) else x for x in args)
 
 
 def promote(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:

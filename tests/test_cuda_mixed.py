@@ -9,6 +9,7 @@ import pytest
 
 import gpugrad
 from gpugrad import nn
+from gpugrad.cuda import backend
 from gpugrad.nn import functional as F
 
 pytestmark = pytest.mark.cuda
@@ -81,6 +82,49 @@ def test_a_0d_cpu_tensor_goes_anywhere(device: str) -> None:
     x[2] = gpugrad.tensor(3.0)
     assert x.tolist() == [0.5, 0.5, 3.0]
     assert x.fill_(half).tolist() == [0.5] * 3
+
+
+def test_a_0d_cpu_tensor_is_baked_into_a_capture(device: str) -> None:
+    """Its value then: a replay sees no other, as in PyTorch. Nothing is copied to the device for it, there or elsewhere."""
+    x, half, three = there(3), gpugrad.tensor(0.5), gpugrad.tensor(3.0)
+    graph = gpugrad.cuda.CUDAGraph()
+
+    def work() -> list[Any]:
+        out = x.clone()
+        out[2] = three
+        out[places] = half
+        filled = x.clone().mul_(half).fill_(half)
+        weighted = (x * half).requires_grad_()
+        (grad,) = gpugrad.autograd.grad((weighted * three).sum(), weighted, half)
+        return [x * half, half - x, x.clamp(max=half), gpugrad.where(x > half, x, half), x.masked_fill(x > 0, half), out,
+                filled, grad]  # fmt: skip
+
+    places = gpugrad.tensor([0], device=device)
+    work()
+    counters = backend.cupy().counters if backend.simulated() else None
+    if counters:
+        counters.reset()
+    with gpugrad.cuda.graph(graph):
+        made = work()
+    if counters:
+        assert (counters.host_to_device, counters.device_to_host) == (0, 0)
+    x.fill_(2.0)
+    half.fill_(7.0)
+    graph.replay()
+    expected = [[1.0] * 3, [-1.5] * 3, [0.5] * 3, [2.0] * 3, [0.5] * 3, [0.5, 2.0, 3.0], [0.5] * 3, [1.5] * 3]
+    assert [t.tolist() for t in made] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(2**60 + 1, "int64"), (-0.0, "float32"), (float("inf"), "float16"), (1e-300, "float64"), (True, "bool"),
+     (1.0 / 3, "bfloat16"), (200, "uint8")],
+)  # fmt: skip
+def test_a_0d_cpu_tensor_keeps_every_bit(device: str, value: Any, dtype: str) -> None:
+    here = gpugrad.tensor(value, dtype=getattr(gpugrad, dtype))
+    found = gpugrad.where(gpugrad.ones(1, dtype=gpugrad.bool, device=device), here, gpugrad.zeros_like(here).cuda())
+    assert found.is_cuda and found.dtype is here.dtype
+    assert found.cpu().numpy().tobytes() == here.numpy().tobytes()
 
 
 def test_an_assignment_copies_over(device: str) -> None:

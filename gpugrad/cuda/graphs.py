@@ -6,7 +6,8 @@
     x.copy_(other); g.replay()          # y now holds model(other)
 
 Run the work a few times before capturing it, so that kernels are compiled and optimizers have their state. Arrays made
-inside live in a memory pool of the graph's own. What the host would have to wait for is refused inside, by name.
+inside live in a memory pool of the graph's own. What the host would have to wait for is refused inside, by name. Python
+numbers, and 0-d CPU tensors that stand beside CUDA tensors, are baked in: a replay has the values of the capture.
 """
 
 from __future__ import annotations

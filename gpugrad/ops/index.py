@@ -28,7 +28,7 @@ from .join import _stack
 from .mask import fill_where, nonzero_places, put_at_full_mask, read_mask, write_where
 from .reduce import _count_nonzero, expand_to, sum_to
 from .shape import part, reshape
-from .transfer import move
+from .transfer import beside
 
 __all__ = ["index_put"]
 
@@ -397,7 +397,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     if isinstance(value, Tensor) and apart(x._array, value._array):
         if arrays and value._array.ndim:
             raise on_two_devices(array_device(x._array), array_device(value._array), "index_put_")
-        value = move(value, array_device(x._array))
+        value = beside(value, array_device(x._array))
     if x._base is not None and x._written[0] > x._synced:
         resync(x)
     name = "index_put_" if arrays else "copy_"
