@@ -300,6 +300,28 @@ def test_slices_that_differ_late() -> None:
     check_unique(np.ascontiguousarray(x.T).reshape(8, 5, 300), dim=2)
 
 
+@pytest.mark.parametrize("width", [8, 9, 17, 33])
+def test_wide_slices(width: int) -> None:
+    check_unique(draw((70, width), np.dtype(np.float32), seed=width), dim=0)
+    rows = draw((9, width), np.dtype(np.int64), seed=width)
+    check_unique(rows[np.random.default_rng(0).integers(0, 9, 200)], dim=0)
+
+
+def test_wide_slices_are_not_sorted_column_by_column(device: str) -> None:
+    if not simulated():
+        pytest.skip("launches are counted by the simulator")
+    from gpugrad.cuda import backend
+
+    launches = []
+    for width in (64, 256):
+        x = on_device(draw((500, width), np.dtype(np.int32)))
+        gpugrad.unique(x, dim=0)
+        backend.cupy().counters.reset()
+        gpugrad.unique(x, dim=0)
+        launches.append(backend.cupy().counters.launches)
+    assert launches[0] < 80 and launches[1] < launches[0] + 32
+
+
 def test_every_nan_is_a_value_of_its_own() -> None:
     x = np.array([np.nan, 1, np.nan, -0.0, 0.0, -np.inf, np.nan], np.float32)
     values, inverse, counts = gpugrad.unique(on_device(x), return_inverse=True, return_counts=True)
