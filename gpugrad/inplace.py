@@ -23,7 +23,7 @@ from .hooks import move_retained
 from .modes import state
 from .op import Op, op
 from .ops.cast import cast
-from .views import check_same_place, follow, lineage, resync
+from .views import address, check_same_place, follow, lineage, resync
 
 
 @op(writes="target")
@@ -99,6 +99,34 @@ def update(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
     since = tick()
     put(tensor, function(tensor, *args, **params), since, name)
     return tensor
+
+
+def write(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
+    """`update` by a `function` that takes `_inplace`: it is asked to write where `tensor` lies, if nobody can tell.
+
+    That is where nothing is recorded, and nothing that is read shares the memory. A function may still return a copy.
+    """
+    operands = [x for a in (*args, *params.values()) for x in (a if isinstance(a, (tuple, list)) else (a,))]
+    tensors = [x for x in operands if isinstance(x, Tensor)]
+    recorded = state.grad and any(x._requires_grad for x in (tensor, *tensors))
+    if tensor._base is not None and tensor._written[0] > tensor._synced:
+        resync(tensor)
+    array = tensor._array
+    if recorded or not array.flags.c_contiguous or any(_may_share(array, x._array) for x in tensors):
+        return update(tensor, function, *args, **params)
+    name = f"{function.__name__}_"
+    check_writable(tensor, name)
+    check_memory(tensor, name)
+    made = function(tensor, *args, **params, _inplace=True)
+    if made._array.shape == array.shape and address(made._array) == address(array):
+        mark_written(tensor)
+    else:
+        put(tensor, made, tick(), name)
+    return tensor
+
+
+def _may_share(x: Any, y: Any) -> bool:
+    return type(x) is type(y) and not apart(x, y) and bool(np.may_share_memory(x, y))
 
 
 def _ufunc_into(tensor: Tensor, function: Any, args: Any, params: Any) -> bool:
@@ -192,8 +220,9 @@ def check_fits(tensor: Tensor, value: Tensor, name: str, any_shape: bool = False
 
 def check_memory(tensor: Tensor, name: str) -> None:
     """RuntimeError if elements of `tensor` share memory, or it may not be written."""
-    flags = getattr(tensor._array, "flags", None)
-    if flags is not None and not getattr(flags, "writeable", True):
+    array = tensor._array
+    repeats = array.size and 0 in array.strides and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape))
+    if repeats or not getattr(array.flags, "writeable", True):  # which only NumPy's arrays say of themselves
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location (or its memory is read-only). Please clone() the tensor before performing the operation."

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def _update(tensor: Any, function: Any, *args: Any, **params: Any) -> Tensor:
-    from .inplace import update
+    from .inplace import write
 
-    return update(tensor, function, *args, **params)
+    return write(tensor, function, *args, **params)
 
 
 class IndexMethods:

@@ -78,9 +78,9 @@ def place(x: Any) -> Any:
     return (x.shape, x.strides, x.dtype, x.data.ptr & 15) if type(x) is DeviceArray else type(x)
 
 
-def execute(plan: Plan, inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """The outputs of a plan on inputs like those it was made for."""
-    outs = tuple([empty(plan.shape, dtype) for dtype in plan.made])
+def execute(plan: Plan, inputs: Sequence[Any], out: Any = None) -> tuple[Any, ...]:
+    """The outputs of a plan on inputs like those it was made for; `out`, if given, is written for the only one."""
+    outs = tuple([empty(plan.shape, dtype) for dtype in plan.made]) if out is None else (out,)
     if plan.convert is not None:
         inputs = [x if convert is None else convert(x) for x, convert in zip(inputs, plan.convert)]
     if plan.grid[0]:
@@ -138,14 +138,17 @@ def _width(formula: Formula, layout: Layout, arrays: list[Any], made: tuple[Any,
 
 
 def formula_launcher(op: Any) -> Callable[..., Any]:
-    """What runs the formula `op` on DeviceArrays and Python numbers. NotImplemented where its body must run."""
+    """What runs the formula `op` on DeviceArrays and Python numbers. NotImplemented where its body must run.
+
+    The result may go to `out`: one of the inputs, contiguous, of the shape and dtype of the result.
+    """
     plans: dict[Any, Plan] = {}  # by where arrays lie, types and parameters: what a call costs decides small networks
 
-    def launch(*inputs: Any, **params: Any) -> Any:
+    def launch(*inputs: Any, out: Any = None, **params: Any) -> Any:
         key = (current_device(), *[place(x) for x in inputs], *params.values())
         plan = plans.get(key)
         if plan is not None:
-            return execute(plan, inputs)[0]
+            return execute(plan, inputs, out)[0]
         meaning = _meaning(
             op, tuple([x.dtype if type(x) is DeviceArray else type(x) for x in inputs]), tuple(params.values())
         )
@@ -158,7 +161,7 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
             return NotImplemented
         if len(taken) == len(inputs) and len(plans) < MOST_PLANS:
             plans[key] = plan
-        return execute(plan, taken)[0]
+        return execute(plan, taken, out)[0]
 
     return launch
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bfloat16
+from ..ops.compare import choose
 from ..ops.index import (
     _indexed_shape,
     _where_indexed,
@@ -30,6 +31,7 @@ from ..settings import are_deterministic_algorithms_enabled
 from . import bounds
 from .array import DeviceArray, empty
 from .copy import _overlap, contiguous, copied, filled, grid_for, write, zeros
+from .elementwise import formula_launcher
 from .module import Kernel, cuda_name, kernels
 from .sort import order_of
 from .strides import MAX_DIMS, SMALL, alignment, bits, merged, padded, struct, walk, widening
@@ -234,19 +236,30 @@ def _(g: Any, places: Any, *, shape: tuple[int, ...], dims: tuple[int, ...]) -> 
 
 
 @add_at_places.kernel
-def _(x: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> Any:
-    out = copied(x)
-    return added(out, _values(value, out, places, dims), places, dims, "index_add")
+def _(x: Any, value: Any, places: Any, *, dims: tuple[int, ...], inplace: bool = False) -> Any:
+    out = x if inplace else copied(x)
+    return kept(out, added(out, _values(value, out, places, dims), places, dims, "index_add"), inplace)
+
+
+def kept(x: Any, made: Any, inplace: bool) -> Any:
+    """`made`; with `inplace` in `x`, where it may be already."""
+    if not inplace or made is x or made is NotImplemented:
+        return made
+    write(x, made)
+    return x
 
 
 @write_places.kernel
-def _(x: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> Any:
-    out = copied(x)
+def _(x: Any, value: Any, places: Any, *, dims: tuple[int, ...], inplace: bool = False) -> Any:
+    out = x if inplace else copied(x)
     return out if put(out, _values(value, out, places, dims), places, dims, "index_put") else NotImplemented
 
 
 @write_where.kernel
 def _(target: Any, value: Any, mask: Any) -> Any:
+    alone = target.flags.c_contiguous and not (_overlap(target, value) or _overlap(target, mask))
+    if alone and value.dtype is target.dtype and _choose(mask, value, target, out=target) is not NotImplemented:
+        return None
     return None if write(target, fill_where(target, value, mask)) else NotImplemented
 
 
@@ -276,4 +289,6 @@ def _(index: Any, **_: Any) -> Any:
     return index  # the kernels that read it look themselves
 
 
-__all__ = ["THREADS", "added", "converted", "in_order", "kernel", "number", "put", "read"]
+_choose = formula_launcher(choose.op)
+
+__all__ = ["THREADS", "added", "converted", "in_order", "kept", "kernel", "number", "put", "read"]

@@ -29,7 +29,7 @@ from ..settings import are_deterministic_algorithms_enabled
 from . import bounds
 from .array import empty
 from .copy import contiguous, copied, grid_for, zeros
-from .index import NOTHING, THREADS, added, atomic_dtype, converted, kernel, number, put, read
+from .index import NOTHING, THREADS, added, atomic_dtype, converted, kept, kernel, number, put, read
 from .module import cuda_name
 from .strides import MAX_DIMS, SMALL, bits, merged, pattern, walk
 
@@ -165,19 +165,24 @@ def _(x: Any, index: Any, *, dim: int) -> Any:
     return _gathered(x, index, dim, "gather")
 
 
+def _changed(x: Any, src: Any, index: Any, dim: int, how: int, name: str, inplace: bool) -> Any:
+    """`_scattered` of a copy of `x`; with `inplace` of `x` itself, which is contiguous."""
+    return kept(x, _scattered(x if inplace else copied(x), src, index, dim, how, name), inplace)
+
+
 @_scatter.kernel
-def _(x: Any, src: Any, index: Any, *, dim: int) -> Any:
-    return _scattered(copied(x), src, index, dim, _WRITE, "scatter")
+def _(x: Any, src: Any, index: Any, *, dim: int, inplace: bool = False) -> Any:
+    return _changed(x, src, index, dim, _WRITE, "scatter", inplace)
 
 
 @_scatter_value.kernel
-def _(x: Any, index: Any, *, dim: int, value: Any) -> Any:
-    return _scattered(copied(x), value, index, dim, _WRITE, "scatter")
+def _(x: Any, index: Any, *, dim: int, value: Any, inplace: bool = False) -> Any:
+    return _changed(x, value, index, dim, _WRITE, "scatter", inplace)
 
 
 @_scatter_add.kernel
-def _(x: Any, src: Any, index: Any, *, dim: int) -> Any:
-    return _scattered(copied(x), src, index, dim, _ADD, "scatter_add")
+def _(x: Any, src: Any, index: Any, *, dim: int, inplace: bool = False) -> Any:
+    return _changed(x, src, index, dim, _ADD, "scatter_add", inplace)
 
 
 @scatter_among_zeros.kernel
@@ -186,13 +191,13 @@ def _(g: Any, index: Any, *, shape: tuple[int, ...], dim: int) -> Any:
 
 
 @_scatter_prod.kernel
-def _(x: Any, src: Any, index: Any, *, dim: int) -> Any:
-    return _scattered(copied(x), src, index, dim, _MULTIPLY, "scatter_reduce")
+def _(x: Any, src: Any, index: Any, *, dim: int, inplace: bool = False) -> Any:
+    return _changed(x, src, index, dim, _MULTIPLY, "scatter_reduce", inplace)
 
 
 @_scatter_extreme.kernel
-def _(x: Any, src: Any, index: Any, *, dim: int, largest: bool) -> Any:
-    return _scattered(copied(x), src, index, dim, _LARGEST if largest else _SMALLEST, "scatter_reduce")
+def _(x: Any, src: Any, index: Any, *, dim: int, largest: bool, inplace: bool = False) -> Any:
+    return _changed(x, src, index, dim, _LARGEST if largest else _SMALLEST, "scatter_reduce", inplace)
 
 
 # ---- one element, or several, picked along a dimension ----

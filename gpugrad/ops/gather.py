@@ -46,9 +46,14 @@ def _gather(x: Any, index: Any, *, dim: int) -> Any:
     return x.reshape(-1)[_flat_places(x.shape, index, dim)]
 
 
+def _own(x: Any, inplace: bool) -> Any:
+    """A contiguous copy of `x` to write to; with `inplace` `x` itself, which is contiguous then."""
+    return x if inplace else x.copy("C")
+
+
 @op(name="scatter_add")
-def _scatter_add(x: Any, src: Any, index: Any, *, dim: int) -> Any:
-    return _scattered_sum(x.copy("C"), src, index, dim)
+def _scatter_add(x: Any, src: Any, index: Any, *, dim: int, inplace: bool = False) -> Any:
+    return _scattered_sum(_own(x, inplace), src, index, dim)
 
 
 @op
@@ -63,15 +68,15 @@ def _scattered_sum(out: Any, src: Any, index: Any, dim: int) -> Any:
 
 
 @op(name="scatter")
-def _scatter(x: Any, src: Any, index: Any, *, dim: int) -> Any:
-    out = x.copy("C")
+def _scatter(x: Any, src: Any, index: Any, *, dim: int, inplace: bool = False) -> Any:
+    out = _own(x, inplace)
     out.reshape(-1)[_flat_places(x.shape, index, dim)] = src
     return out
 
 
 @op(name="scatter_value")
-def _scatter_value(x: Any, index: Any, *, dim: int, value: Any) -> Any:
-    out = x.copy("C")
+def _scatter_value(x: Any, index: Any, *, dim: int, value: Any, inplace: bool = False) -> Any:
+    out = _own(x, inplace)
     out.reshape(-1)[_flat_places(x.shape, index, dim)] = value
     return out
 
@@ -158,6 +163,7 @@ def scatter(
     value: Any = None,
     reduce: str | None = None,
     out: Tensor | None = None,
+    _inplace: bool = False,
 ) -> Tensor:
     """A copy of `input` with `src` (a tensor or a number) written where `index` says along `dim`; see `gather`.
 
@@ -165,32 +171,34 @@ def scatter(
     """
     src = value if src is None else src
     if reduce is not None:
-        result = _scatter_combine(input, dim, index, src, reduce)
+        result = _scatter_combine(input, dim, index, src, reduce, _inplace)
         return result if out is None else into(out, result, "scatter")
     x, dim, places, src = _scatter_args(input, dim, index, src, "scatter")
     if places._array.size == 0:
         result = x.clone()
     elif isinstance(src, Tensor):
-        result = _scatter(x, src, places, dim=dim)
+        result = _scatter(x, src, places, dim=dim, inplace=_inplace)
     else:
-        result = _scatter_value(x, places, dim=dim, value=src)
+        result = _scatter_value(x, places, dim=dim, value=src, inplace=_inplace)
     result = result if result._array.ndim == input._array.ndim else reshape(result, ())
     return result if out is None else into(out, result, "scatter")
 
 
-def _scatter_combine(input: Tensor, dim: int, index: Tensor, src: Any, reduce: str) -> Tensor:
+def _scatter_combine(input: Tensor, dim: int, index: Tensor, src: Any, reduce: str, inplace: bool) -> Tensor:
     names = {"add": "sum", "multiply": "prod"}
     if reduce not in names:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}.")
     if not isinstance(src, Tensor):
         src = wrap(arrays_beside(input._array).full(index._array.shape, src, input._array.dtype))
-    return scatter_reduce(input, dim, index, src, names[reduce])
+    return scatter_reduce(input, dim, index, src, names[reduce], _inplace=inplace)
 
 
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
+def scatter_add(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None, _inplace: bool = False
+) -> Tensor:
     """A copy of `input` with `src` added where `index` says along `dim`; see `gather`."""
     x, dim, places, src = _scatter_args(input, dim, index, src, "scatter_add")
-    result = _scatter_add(x, src, places, dim=dim) if places._array.size else x.clone()
+    result = _scatter_add(x, src, places, dim=dim, inplace=_inplace) if places._array.size else x.clone()
     result = result if result._array.ndim == input._array.ndim else reshape(result, ())
     return result if out is None else into(out, result, "scatter_add")
 
@@ -199,8 +207,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Ten
 
 
 @op(name="scatter_prod")
-def _scatter_prod(x: Any, src: Any, index: Any, *, dim: int) -> Any:
-    out = x.copy("C")
+def _scatter_prod(x: Any, src: Any, index: Any, *, dim: int, inplace: bool = False) -> Any:
+    out = _own(x, inplace)
     np.multiply.at(out.reshape(-1), _flat_places(x.shape, index, dim).reshape(-1), src.reshape(-1))
     return out
 
@@ -223,8 +231,8 @@ _scatter_prod.defvjp(_scatter_prod_vjp)
 
 
 @op(name="scatter_extreme")
-def _scatter_extreme(x: Any, src: Any, index: Any, *, dim: int, largest: bool) -> Any:
-    out = x.copy("C")
+def _scatter_extreme(x: Any, src: Any, index: Any, *, dim: int, largest: bool, inplace: bool = False) -> Any:
+    out = _own(x, inplace)
     ufunc = np.maximum if largest else np.minimum
     ufunc.at(out.reshape(-1), _flat_places(x.shape, index, dim).reshape(-1), src.reshape(-1))
     return out
@@ -260,6 +268,7 @@ def scatter_reduce(
     *,
     include_self: bool = True,
     out: Tensor | None = None,
+    _inplace: bool = False,
 ) -> Tensor:
     """A copy of `input` where all of `src` that goes to one place is reduced: "sum prod mean amax amin".
 
@@ -270,13 +279,14 @@ def scatter_reduce(
     x, dim, places, src = _scatter_args(input, dim, index, src, "scatter_reduce")
     if places._array.size == 0:
         return input.clone() if out is None else into(out, input.clone(), "scatter_reduce")
-    start = x if include_self else _scatter_value(x, places, dim=dim, value=_start_of(reduce, x._array.dtype))
+    where: dict[str, Any] = {"dim": dim, "inplace": _inplace}
+    start = x if include_self else _scatter_value(x, places, value=_start_of(reduce, x._array.dtype), **where)
     if reduce == "prod":
-        result = _scatter_prod(start, src, places, dim=dim)
+        result = _scatter_prod(start, src, places, **where)
     elif reduce in ("amax", "amin"):
-        result = _scatter_extreme(start, src, places, dim=dim, largest=reduce == "amax")
+        result = _scatter_extreme(start, src, places, largest=reduce == "amax", **where)
     else:
-        result = _scatter_add(start, src, places, dim=dim)
+        result = _scatter_add(start, src, places, **where)
     if reduce == "mean":
         result = _divided(result, _counts(x, places, dim, include_self))
     result = result if result._array.ndim == input._array.ndim else reshape(result, ())

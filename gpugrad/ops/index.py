@@ -25,7 +25,7 @@ from ..op import op
 from ..views import resync
 from .fill import copy, fill
 from .join import _stack
-from .mask import fill_where, nonzero_places, put_at_full_mask, read_mask, write_where
+from .mask import filled_where, nonzero_places, put_at_full_mask, read_mask, write_where
 from .reduce import _count_nonzero, expand_to, sum_to
 from .shape import part, reshape
 from .transfer import beside
@@ -70,9 +70,9 @@ add_places.defvjp(g=lambda g, places, *, dims: read_places(g, places, dims=dims)
 
 
 @op(name="index_put")
-def write_places(x: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> Any:
-    """A copy of `x` with `value`, broadcast, at `places`."""
-    out = x.copy()
+def write_places(x: Any, value: Any, places: Any, *, dims: tuple[int, ...], inplace: bool = False) -> Any:
+    """A copy of `x`, or with `inplace` `x` itself, with `value`, broadcast, at `places`."""
+    out = x if inplace else x.copy()
     out[_full_key(places, dims)] = value
     return out
 
@@ -99,9 +99,9 @@ clear_places.defvjp(x=lambda g, places, *, dims: clear_places(g, places, dims=di
 
 
 @op(name="index_add")
-def add_at_places(x: Any, value: Any, places: Any, *, dims: tuple[int, ...]) -> Any:
-    """A copy of `x` with `value`, broadcast, added at `places`, as often as a place is named."""
-    return _added(x.copy(), value, places, dims)
+def add_at_places(x: Any, value: Any, places: Any, *, dims: tuple[int, ...], inplace: bool = False) -> Any:
+    """A copy of `x`, or with `inplace` `x` itself, with `value`, broadcast, added at `places`, as often as one is named."""
+    return _added(x if inplace else x.copy(), value, places, dims)
 
 
 add_at_places.defvjp(
@@ -455,24 +455,28 @@ def _as_broadcast(x: Any, arrays: list[tuple[int, Any]]) -> Any:
     return mask.reshape((*mask.shape, *(1,) * (x.ndim - dim - mask.ndim)))
 
 
-def _put(x: Tensor, arrays: list[tuple[int, Any]], value: Any, accumulate: bool = False) -> Tensor:
-    """A copy of `x` with `value` written, or added, where `arrays` say."""
+def _put(
+    x: Tensor, arrays: list[tuple[int, Any]], value: Any, accumulate: bool = False, _inplace: bool = False
+) -> Tensor:
+    """A copy of `x`, or `x` itself, with `value` written, or added, where `arrays` say."""
     if not accumulate and _is_mask_for_one(arrays, value):
         _check_same_dtype(x._array, value)
         value = value if isinstance(value, Tensor) else scalar_beside(x._array, value)
-        return fill_where(x, value, wrap(_as_broadcast(x._array, arrays)))
+        return filled_where(x, value, wrap(_as_broadcast(x._array, arrays)), _inplace)
     places, dims = _places(_beside(x._array, arrays), x._array.shape)
     _check_same_dtype(x._array, value)
     if not isinstance(value, Tensor):
         value = scalar_beside(x._array, value)
     value = _fitted(value, _indexed_shape(x._array.shape, places, dims), _INDEXED)
-    return (add_at_places if accumulate else write_places)(x, value, wrap(places), dims=dims)
+    return (add_at_places if accumulate else write_places)(x, value, wrap(places), dims=dims, inplace=_inplace)
 
 
 _put.__name__ = "index_put"  # for errors of the write in place
 
 
-def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(
+    input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False, *, _inplace: bool = False
+) -> Tensor:
     """A copy of `input` with `values`, broadcast, written (or added) at `indices`, one index tensor per dimension.
 
     IndexError for what is out of range; RuntimeError if dtypes differ or shapes do not fit.
@@ -483,4 +487,4 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     _, arrays = parse(
         tuple([reshape(i, (1,)) if isinstance(i, Tensor) and not i._array.ndim else i for i in indices]), shape
     )
-    return _put(input, arrays, values, accumulate)
+    return _put(input, arrays, values, accumulate, _inplace)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, wrap
+from ..device import apart
 from ..inplace import into
 from ..op import op
 from .compare import choose
@@ -55,6 +56,16 @@ fill_where.defvjp(
 def write_where(target: Any, value: Any, mask: Any) -> None:
     """Write the 0-d array `value` where `mask`, which broadcasts to `target`, is True: nobody waits for the places."""
     np.copyto(target, value, where=mask, casting="unsafe")
+
+
+def filled_where(x: Tensor, value: Tensor, mask: Tensor, inplace: bool) -> Tensor:
+    """`fill_where`; with `inplace` `x` itself, unless the mask is larger, or a value or mask elsewhere."""
+    arrays = x._array, value._array, mask._array
+    smaller = mask.ndim <= x.ndim and all(m in (1, n) for m, n in zip(reversed(mask.shape), reversed(x.shape)))
+    if not inplace or not smaller or any(apart(arrays[0], y) for y in arrays[1:]):
+        return fill_where(x, value, mask)
+    write_where(*arrays)
+    return x
 
 
 @op(writes="target")

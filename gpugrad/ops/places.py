@@ -15,7 +15,7 @@ from ..inplace import into
 from .cast import cast
 from .dims import normalize_dim
 from .index import add_at_places, in_range, read_places, scalar_beside, within, write_places
-from .mask import fill_where, nonzero_places, read_mask
+from .mask import filled_where, nonzero_places, read_mask
 from .shape import broadcast_shapes, expand, part, reshape
 
 __all__ = [
@@ -88,7 +88,14 @@ def _without(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
 
 
 def index_add(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1, out: Tensor | None = None
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    *,
+    alpha: float = 1,
+    out: Tensor | None = None,
+    _inplace: bool = False,
 ) -> Tensor:
     """A copy of `input` with `alpha * source` added to the slices `index` along `dim`, as often as each is named."""
     x, dim = _as_vectors(input, dim, index, "index_add_")
@@ -103,12 +110,15 @@ def index_add(
     source = source if have else reshape(source, (1,))
     wrong = IndexError if input._array.ndim < 2 else RuntimeError  # as in PyTorch
     places = _slice_places(index, dim, x._array.shape[dim], wrong, f"index_add_(): {_BOUNDS}")
-    result = add_at_places(x, source if alpha == 1 else source * alpha, places, dims=(dim,))
+    added = source if alpha == 1 else source * alpha
+    result = add_at_places(x, added, places, dims=(dim,), inplace=_inplace)
     result = result if input._array.ndim else reshape(result, ())
     return result if out is None else into(out, result, "index_add")
 
 
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
+def index_copy(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None, _inplace: bool = False
+) -> Tensor:
     """A copy of `input` with the slices `index` along `dim` replaced by those of `source`."""
     x, dim = _as_vectors(input, dim, index, "index_copy_")
     have, want = source._array.shape, input._array.shape
@@ -126,16 +136,16 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
     _check_dtype(x, source, "index_copy_")
     source = source if have else reshape(source, (1,))
     places = _slice_places(index, dim, x._array.shape[dim], IndexError, f"index_copy_(): {_BOUNDS}")
-    result = write_places(x, source, places, dims=(dim,))
+    result = write_places(x, source, places, dims=(dim,), inplace=_inplace)
     result = result if input._array.ndim else reshape(result, ())
     return result if out is None else into(out, result, "index_copy")
 
 
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any, *, _inplace: bool = False) -> Tensor:
     """A copy of `input` with the slices `index` along `dim` filled with `value`, a number or a 0-d tensor."""
     x, dim = _as_vectors(input, dim, index, "index_fill_")
     places = _slice_places(index, dim, x._array.shape[dim], IndexError, _BOUNDS, negative=True)
-    result = write_places(x, _scalar_tensor(x, value, "index_fill_"), places, dims=(dim,))
+    result = write_places(x, _scalar_tensor(x, value, "index_fill_"), places, dims=(dim,), inplace=_inplace)
     return result if input._array.ndim else reshape(result, ())
 
 
@@ -164,10 +174,10 @@ def _check_mask(mask: Tensor, message: str) -> None:
         )
 
 
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Any, *, _inplace: bool = False) -> Tensor:
     """`input` with `value`, a number or a 0-d tensor, where `mask` is True; broadcast. RuntimeError unless it is bool."""
     _check_mask(mask, "masked_fill_ only supports boolean masks")
-    return fill_where(input, _scalar_tensor(input, value, "masked_fill_"), mask)
+    return filled_where(input, _scalar_tensor(input, value, "masked_fill_"), mask, _inplace)
 
 
 def _common_shape(name: str, *tensors: Tensor) -> tuple[int, ...]:
@@ -186,7 +196,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     return result if out is None else into(out, result, "masked_select")
 
 
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor, *, _inplace: bool = False) -> Tensor:
     """`input` with the first elements of `source` written, in order, where `mask` is True; broadcast."""
     _check_mask(mask, "masked_scatter_ only supports boolean masks")
     if source._array.dtype is not input._array.dtype:
@@ -202,7 +212,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         )
     flat = reshape(expand(input, shape), (-1,))
     chosen = part(reshape(source, (-1,)), (slice(0, places.size),))
-    return reshape(write_places(flat, chosen, wrap(places), dims=(0,)), shape)
+    inplace = _inplace and shape == input.shape
+    return reshape(write_places(flat, chosen, wrap(places), dims=(0,), inplace=inplace), shape)
 
 
 # ---- the flattened tensor ----
@@ -224,7 +235,7 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     return result if out is None else into(out, result, "take")
 
 
-def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False, *, _inplace: bool = False) -> Tensor:
     """A copy of `input` with `source` written (or added) where `index` says in the flattened tensor."""
     if index._array.size != source._array.size:
         raise IndexError(
@@ -233,5 +244,5 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         )
     places = wrap(_flat_index(input, index, "put_")._array.reshape(1, -1))
     write = add_at_places if accumulate else write_places
-    flat = write(reshape(input, (input._array.size,)), reshape(source, (source._array.size,)), places, dims=(0,))
-    return reshape(flat, input.shape)
+    flat, given = (reshape(x, (x._array.size,)) for x in (input, source))
+    return reshape(write(flat, given, places, dims=(0,), inplace=_inplace), input.shape)

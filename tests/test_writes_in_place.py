@@ -1,0 +1,204 @@
+"""`index_put_`, `scatter_` and their kin write where the tensor lies: nothing of its size is made or copied."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpugrad
+from gpugrad.cuda.backend import simulated
+
+ROWS, COLUMNS = 4096, 64
+SIZE = ROWS * COLUMNS * 4  # bytes
+
+
+def rows(x: Any) -> Any:
+    return gpugrad.tensor([5, 0, 7], device=x.device)
+
+
+def few(x: Any) -> Any:
+    return gpugrad.arange(3.0 * COLUMNS, device=x.device).reshape(3, COLUMNS)
+
+
+def places(x: Any) -> Any:
+    return gpugrad.tensor([[3, 1], [0, 2]], device=x.device)
+
+
+def some(x: Any) -> Any:
+    return gpugrad.tensor([[1.0, 2.0], [3.0, 4.0]], device=x.device)
+
+
+def mask(x: Any) -> Any:
+    return (gpugrad.arange(ROWS, device=x.device) % 7 == 0).reshape(ROWS, 1)
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "index_put_": lambda x: x.index_put_((rows(x),), few(x)),
+    "index_put_, added": lambda x: x.index_put_((rows(x), rows(x)), few(x)[0, :3], accumulate=True),
+    "index_add_": lambda x: x.index_add_(0, rows(x), few(x), alpha=2),
+    "index_copy_": lambda x: x.index_copy_(0, rows(x), few(x)),
+    "index_fill_": lambda x: x.index_fill_(0, rows(x), 3.0),
+    "scatter_": lambda x: x.scatter_(0, places(x), some(x)),
+    "scatter_, a number": lambda x: x.scatter_(1, places(x), 9.0),
+    "scatter_, added": lambda x: x.scatter_(0, places(x), some(x), reduce="add"),
+    "scatter_add_": lambda x: x.scatter_add_(1, places(x), some(x)),
+    "scatter_reduce_": lambda x: x.scatter_reduce_(0, places(x), some(x), "prod", include_self=False),
+    "scatter_reduce_, the largest": lambda x: x.scatter_reduce_(0, places(x), some(x), "amax"),
+    "masked_fill_": lambda x: x.masked_fill_(mask(x), 2.0),
+    "put_": lambda x: x.put_(places(x), some(x)),
+    "put_, added": lambda x: x.put_(places(x), some(x), accumulate=True),
+}
+
+
+def peak_on_cpu(work: Callable[[], Any]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def peak_on_device(work: Callable[[], Any]) -> int:
+    gpugrad.cuda.reset_peak_memory_stats()
+    before = gpugrad.cuda.memory_allocated()
+    work()
+    return gpugrad.cuda.max_memory_allocated() - before
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_a_write_makes_nothing_of_the_tensor_s_size(where: str, name: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    start = gpugrad.arange(1.0 * ROWS * COLUMNS).reshape(ROWS, COLUMNS) / 1000
+    x, write = start.to(where, copy=True), WRITES[name]
+    method, _, _ = name.partition(",")
+    expected = write(Outside(start, method))
+    twin = start.to(where, copy=True)
+    write(twin)  # what is made once is made
+    memory, version = x.data_ptr(), x._version
+    peak = (peak_on_cpu if where == "cpu" else peak_on_device)(lambda: write(x))
+    room = ROWS * COLUMNS if name == "masked_fill_" else 0  # a mask that is broadcast may be laid out
+    assert peak < SIZE // 8 + room
+    assert (x.data_ptr(), x._version) == (memory, version + 1)
+    np.testing.assert_allclose(x.cpu().numpy(), expected.numpy(), rtol=1e-6)
+
+
+class Outside:
+    """A tensor whose in-place method is that of the copy: `x.scatter_` calls `x.scatter`."""
+
+    def __init__(self, x: Any, method: str) -> None:
+        self.x, self.device = x, x.device
+        setattr(self, method, getattr(x, method.rstrip("_")))
+
+
+@pytest.mark.cuda
+def test_a_write_on_the_device_takes_one_launch(device: str) -> None:
+    if not simulated():
+        pytest.skip("launches are counted by the simulator")
+    from gpugrad.cuda import backend
+
+    x = gpugrad.zeros(ROWS, COLUMNS, device=device)
+    index, source, at, values = rows(x), few(x), places(x), some(x)
+    number, chosen = gpugrad.tensor(2.0, device=device), mask(x)
+    for write in (
+        lambda: x.index_copy_(0, index, source),
+        lambda: x.index_add_(0, index, source),
+        lambda: x.scatter_(0, at, values),
+        lambda: x.scatter_add_(0, at, values),
+        lambda: x.masked_fill_(chosen, number),
+    ):
+        write()
+        backend.cupy().counters.reset()
+        write()
+        assert backend.cupy().counters.launches == 1
+
+
+each = pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+
+
+@each
+@pytest.mark.parametrize("dtype", [gpugrad.float16, gpugrad.bfloat16, gpugrad.int8, gpugrad.bool])
+def test_small_types_are_added_to(where: str, dtype: Any, request: Any) -> None:
+    """On the device they are added up in wider ones."""
+    if where == "cuda":
+        request.getfixturevalue("device")
+    x = gpugrad.zeros(4, 2, dtype=dtype, device=where)
+    ones = gpugrad.ones(3, 2, dtype=dtype, device=where)
+    index = gpugrad.tensor([1, 3, 1], device=where)
+    x.index_add_(0, index, ones)
+    x.scatter_add_(0, index.reshape(3, 1), ones)
+    expected = [[0, 0], [4, 2], [0, 0], [2, 1]] if dtype is not gpugrad.bool else [[0, 0], [1, 1], [0, 0], [1, 1]]
+    assert x.float().tolist() == expected
+
+
+@each
+def test_what_is_read_may_lie_where_is_written(where: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    index = gpugrad.tensor([0, 1, 2], device=where)
+    x = gpugrad.arange(5.0, device=where)
+    x.index_copy_(0, index + 1, x[:3])
+    assert x.tolist() == [0, 0, 1, 2, 4]
+    x = gpugrad.arange(5.0, device=where)
+    x.scatter_(0, index + 1, x)
+    assert x.tolist() == [0, 0, 1, 2, 4]
+    x.index_add_(0, index, x[2:])
+    assert x.tolist() == [1, 2, 5, 2, 4]
+    x = gpugrad.tensor([2, 0, 1, 3], device=where)
+    assert x.scatter_(0, x, x + 10).tolist() == [10, 11, 12, 13]
+    y = gpugrad.zeros(4, dtype=gpugrad.bool, device=where)
+    assert y.masked_fill_(y == y[:1], True).tolist() == [True] * 4
+
+
+@each
+def test_what_does_not_lie_in_order_and_single_elements(where: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    x = gpugrad.zeros(3, 4, device=where)
+    x.t().index_fill_(0, gpugrad.tensor([1], device=where), 5.0)
+    x[:, 2].scatter_(0, gpugrad.tensor([2], device=where), 7.0)
+    x[1].masked_fill_(gpugrad.tensor([True, False, False, True], device=where), 1.0)
+    assert x.tolist() == [[0, 5, 0, 0], [1, 5, 0, 1], [0, 5, 7, 0]]
+    one = gpugrad.tensor(3.0, device=where)
+    one.index_fill_(0, gpugrad.tensor([0], device=where), 4.0)
+    one.scatter_add_(0, gpugrad.tensor(0, device=where), gpugrad.tensor(1.0, device=where))
+    assert one.shape == () and one.item() == 5.0
+
+
+@each
+def test_a_write_is_still_recorded_and_still_refused(where: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    index = gpugrad.tensor([0, 2], device=where)
+    source = gpugrad.ones(2, device=where, requires_grad=True)
+    x = gpugrad.zeros(3, device=where)
+    x.index_copy_(0, index, source * 3)
+    x.sum().backward()
+    assert source.grad is not None and source.grad.tolist() == [3, 3]
+    leaf = gpugrad.ones(3, device=where, requires_grad=True)
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        leaf.index_fill_(0, index, 1.0)
+    with gpugrad.no_grad():
+        leaf.index_fill_(0, index, 5.0)
+    assert leaf.tolist() == [5, 1, 5]
+    saved = gpugrad.ones(3, device=where)
+    out = (leaf * saved).sum()
+    saved.scatter_(0, index, 2.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+    narrow = gpugrad.zeros(1, 3, device=where)
+    with pytest.raises(RuntimeError, match=r"masked_fill_.*\[1, 3\].*\[2, 3\]"):
+        narrow.masked_fill_(gpugrad.ones(2, 3, dtype=gpugrad.bool, device=where), 1.0)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        gpugrad.zeros(1, device=where).expand(3).index_fill_(0, index, 1.0)
+    if where == "cpu":
+        x = gpugrad.zeros(3)
+        with pytest.raises(IndexError):
+            x.index_fill_(0, gpugrad.tensor([0, 3]), 1.0)
+        assert x.tolist() == [0, 0, 0]
