@@ -217,7 +217,8 @@ def grad(
     """The gradients of `outputs` (weighted by `grad_outputs`) with respect to `inputs`; no `.grad` is touched.
 
     As `torch.autograd.grad`. RuntimeError if an input does not require grad, or is not used and `allow_unused` is not
-    set. `only_inputs` is ignored, and False warns.
+    set. `only_inputs` is ignored, and False warns. With `is_grads_batched` the first dimension of each of
+    `grad_outputs` is that of a batch, and so it is of each result: a walk for each row.
     """
     if not only_inputs:
         warnings.warn(
@@ -226,11 +227,14 @@ def grad(
             FutureWarning,
             stacklevel=2,
         )
-    if is_grads_batched:
-        raise NotImplementedError("grad(is_grads_batched=True) is not supported; call grad once per row")
     outputs, inputs = _as_sequence(outputs), _as_sequence(inputs)
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+    if is_grads_batched:
+        rows = _grads_of_rows(
+            outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused or materialize_grads
+        )
+        return tuple([_zeros(x) if g is None and materialize_grads else g for x, g in zip(inputs, rows)])
     for i, tensor in enumerate(inputs):
         if not tensor._requires_grad:
             raise RuntimeError(f"One of the differentiated Tensors (input {i}) does not require grad")
@@ -242,9 +246,7 @@ def grad(
     for i, tensor in enumerate(inputs):
         g = found.get(place(tensor))
         if g is None and materialize_grads:
-            from .ops.create import zeros_like
-
-            g = zeros_like(tensor.detach())
+            g = _zeros(tensor)
         elif g is None and not allow_unused:
             raise RuntimeError(
                 f"One of the differentiated Tensors (input {i}) appears to not have been used in the graph. Set "
@@ -257,6 +259,56 @@ def grad(
             handed.add(id(_root(g._array)))
         results.append(g)
     return tuple(results)
+
+
+def _zeros(tensor: Tensor) -> Tensor:
+    from .ops.create import zeros_like
+
+    return zeros_like(tensor.detach())
+
+
+def _grads_of_rows(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    grad_outputs: Any,
+    retain_graph: bool | None,
+    create_graph: bool,
+    allow_unused: bool | None,
+) -> tuple[Tensor | None, ...]:
+    """`grad` for each row of the `grad_outputs`, one on top of the other."""
+    from .ops import stack
+    from .ops.create import zeros
+
+    given: Sequence[Any] = (None,) * len(outputs) if grad_outputs is None else _as_sequence(grad_outputs)
+    count = _count_of_rows(outputs, given)
+    if not count:
+        return tuple([zeros(0, *x.shape, dtype=x.dtype, device=x.device) for x in inputs])
+    rows = []
+    for i in range(count):
+        retain = True if i < count - 1 else retain_graph
+        rows.append(grad(outputs, inputs, [g[i] for g in given], retain, create_graph, allow_unused=allow_unused))
+    return tuple([None if column[0] is None else stack(column) for column in zip(*rows)])
+
+
+def _count_of_rows(outputs: Sequence[Tensor], given: Sequence[Any]) -> int:
+    """How many cotangents each of `given` is; ValueError or RuntimeError if they do not fit `outputs`."""
+    if len(given) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
+    for i, (out, g) in enumerate(zip(outputs, given)):
+        if g is None:
+            raise ValueError(
+                f"is_grads_batched=True: output {i} needs a batch of gradients, but its grad_output is None"
+            )
+        if not g.ndim or g.shape[1:] != out.shape:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. "
+                "The sizes of the remaining dimensions are expected to match the shape of corresponding output, but for "
+                f"output {i} grad_output has a shape of {list(g.shape)} and output has a shape of {list(out.shape)}."
+            )
+    sizes = [len(g) for g in given]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"is_grads_batched=True: all grad_outputs must have the same size in dimension 0, got {sizes}")
+    return sizes[0] if sizes else 0
 
 
 def _root(array: Any) -> Any:

@@ -116,11 +116,13 @@ def jacobian(
     """The Jacobian, of shape `output.shape + input.shape`, one backward pass per output element.
 
     Nested tuples for tuples of outputs and inputs. `vectorize` and `strategy` change nothing but speed in PyTorch and
-    nothing here.
+    nothing here; what PyTorch refuses of them is refused: strict=True with `vectorize` (RuntimeError), "forward-mode"
+    without it (NotImplementedError), another `strategy` (AssertionError).
     """
     from ..ops import stack
     from ..ops.create import make
 
+    _check_strategy("jacobian", strategy, vectorize, strict)
     leaves = _leaves(inputs, create_graph)
     out, outs = _run(func, leaves)
     rows = []
@@ -141,6 +143,19 @@ def jacobian(
         )
         rows.append(_like(inputs, _done(shaped, create_graph)))
     return _like(out, tuple(rows))
+
+
+def _check_strategy(name: str, strategy: str, vectorize: bool, strict: bool) -> None:
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(
+            f'{name}(): expected strategy to be either "forward-mode" or "reverse-mode", got {strategy!r}'
+        )
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(f'{name}(): "forward-mode" is only implemented for vectorize=True')
+    if strict and vectorize:
+        raise RuntimeError(
+            f"{name}(): `strict=True` and `vectorize=True` are not supported together; set one of them to False"
+        )
 
 
 def _scalar(func: Any) -> Any:
@@ -171,7 +186,11 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
-    """The matrix of second derivatives of a scalar function, of shape `input.shape + input.shape`."""
+    """The matrix of second derivatives of a scalar function, of shape `input.shape + input.shape`.
+
+    `vectorize` and `outer_jacobian_strategy` are those of `jacobian`.
+    """
+    _check_strategy("hessian", outer_jacobian_strategy, vectorize, strict)
     count = len(_tuple(inputs))
     gradient = _gradient_of(func, count)
     result = jacobian(gradient, inputs, create_graph, strict)
