@@ -15,7 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_calls import ARGUMENTS, DTYPES, GRAPH, INDICES, SHAPES, Bad, tensors
+from bad_calls import Bad, tensors
+from bad_calls.arguments import ARGUMENTS, GRAPH
+from bad_calls.dtypes import DTYPES
+from bad_calls.indices import INDICES
+from bad_calls.shapes import SHAPES
 
 import gpugrad
 from gpugrad import nn, optim

@@ -1,4 +1,4 @@
-"""`out=`: what it takes, and that a refused one is left as it was. Errors that PyTorch raises too: `bad_calls.py`."""
+"""`out=`: what it takes, and that a refused one is left as it was. Errors that PyTorch raises too: `bad_calls/`."""
 
 from __future__ import annotations
 
