@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core import Tensor
 from ..dtypes import bool_
@@ -14,7 +14,7 @@ from .dropout import dropout
 from .join import cat
 from .matmul import bmm, linear
 from .pad import pad
-from .shape import expand, permute, reshape, transpose, unsqueeze
+from .shape import expand, reshape, transpose, unsqueeze
 from .softmax import softmax
 
 __all__ = ["multi_head_attention_forward"]
@@ -80,9 +80,22 @@ def _project(
     return q, k, v
 
 
-def _heads_first(x: Any, batch_heads: int, size: int) -> Any:
+class Heads(NamedTuple):
+    """How the embedding of each of a batch is shared out: to `number` heads of `size` each."""
+
+    batch: int
+    number: int
+    size: int
+
+    @property
+    def together(self) -> int:
+        """Heads of the whole batch."""
+        return self.batch * self.number
+
+
+def _heads_first(x: Any, heads: Heads) -> Any:
     """(L, N, heads * size) as (N * heads, L, size)."""
-    return transpose(reshape(x, (x.shape[0], batch_heads, size)), 0, 1)
+    return transpose(reshape(x, (x.shape[0], heads.together, heads.size)), 0, 1)
 
 
 def multi_head_attention_forward(
@@ -120,70 +133,46 @@ def multi_head_attention_forward(
     """
     batched = _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
-        same, alike = query is key, key is value
-        query = unsqueeze(query, 1)
-        key = query if same else unsqueeze(key, 1)
-        value = key if alike else unsqueeze(value, 1)
-        key_padding_mask = None if key_padding_mask is None else unsqueeze(key_padding_mask, 0)
-    length, batch, embed = query.shape[0], query.shape[1], query.shape[2]
+        query, key, value, key_padding_mask = _with_batch(query, key, value, key_padding_mask)
+    length, batch, embed = query.shape
     padding = _additive(key_padding_mask, "key_padding_mask", query)
-    if is_causal and attn_mask is None:
+    _check_options(embed, embed_dim_to_check, num_heads, is_causal, attn_mask)
+    _check_keys(key, value, use_separate_proj_weight)
+    heads = Heads(batch, num_heads, embed // num_heads)
+    weights = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    q, k, v = _project(query, key, value, weights, in_proj_weight, in_proj_bias)
+    hint = is_causal and padding is None and not need_weights
+    mask = None if hint else _check_mask(_additive(attn_mask, "attn_mask", query), length, key.shape[0], heads.together)
+    k, v, more = _keys_and_values((k, v), (bias_k, bias_v), (static_k, static_v), add_zero_attn, heads)
+    mask = _merged(_longer(mask, more), _longer(padding, more), heads, k.shape[1])
+    attend = _with_weights if need_weights else _without_weights
+    out, seen = attend(_heads_first(q, heads), k, v, mask, dropout_p if training else 0.0, hint, heads)
+    out = linear(reshape(transpose(out, 0, 1), (length * batch, embed)), out_proj_weight, out_proj_bias)
+    out = reshape(out, (length, batch, out.shape[-1]))
+    if seen is not None and average_attn_weights:
+        seen = seen.mean(1)
+    return (out, seen) if batched else (out.squeeze(1), None if seen is None else seen.squeeze(0))
+
+
+def _with_batch(query: Any, key: Any, value: Any, padding: Any) -> tuple[Any, Any, Any, Any]:
+    """The inputs as a batch of one; those that are one tensor stay one."""
+    same, alike = query is key, key is value
+    query = unsqueeze(query, 1)
+    key = query if same else unsqueeze(key, 1)
+    value = key if alike else unsqueeze(value, 1)
+    return query, key, value, None if padding is None else unsqueeze(padding, 0)
+
+
+def _check_options(embed: int, wanted: int, heads: int, is_causal: bool, mask: Any) -> None:
+    if is_causal and mask is None:
         raise RuntimeError(
             "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
             "`generate_square_subsequent_mask` to create this mask."
         )
-    hint = is_causal and padding is None and not need_weights
-    if embed != embed_dim_to_check:
-        raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}")
-    if embed % num_heads:
-        raise AssertionError(f"embed_dim {embed} not divisible by num_heads {num_heads}")
-    _check_keys(key, value, use_separate_proj_weight)
-    weights = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
-    q, k, v = _project(query, key, value, weights, in_proj_weight, in_proj_bias)
-    mask = (
-        None if hint else _check_mask(_additive(attn_mask, "attn_mask", query), length, key.shape[0], batch * num_heads)
-    )
-    if (bias_k is None) != (bias_v is None):
-        raise AssertionError("bias_k and bias_v must both be set, or neither")
-    if bias_k is not None and bias_v is not None:
-        if static_k is not None or static_v is not None:
-            raise AssertionError("bias cannot be added to static key or value.")
-        k, v = (cat([x, expand(b, (1, batch, embed))]) for x, b in ((k, bias_k), (v, bias_v)))
-        mask, padding = _one_more(mask), _one_more(padding)
-    size = embed // num_heads
-    q = _heads_first(q, batch * num_heads, size)
-    k = (
-        _heads_first(k, batch * num_heads, size)
-        if static_k is None
-        else _static(static_k, "k", batch * num_heads, size)
-    )
-    v = (
-        _heads_first(v, batch * num_heads, size)
-        if static_v is None
-        else _static(static_v, "v", batch * num_heads, size)
-    )
-    if add_zero_attn:
-        empty = zeros(batch * num_heads, 1, size, dtype=k.dtype, device=k.device)
-        k, v = cat([k, empty], 1), cat([v, empty], 1)
-        mask, padding = _one_more(mask), _one_more(padding)
-    mask = _merged(mask, padding, batch, num_heads, k.shape[1])
-    dropout_p = dropout_p if training else 0.0
-    if need_weights:
-        out, seen = _with_weights(q, k, v, mask, dropout_p)
-        out = reshape(transpose(out, 0, 1), (length * batch, embed))
-    else:
-        shapes = [(batch, num_heads, x.shape[1], size) for x in (q, k, v)]
-        q, k, v = (reshape(x, shape) for x, shape in zip((q, k, v), shapes))
-        if mask is not None:
-            mask = unsqueeze(mask, 0) if mask.shape[0] == 1 else reshape(mask, (batch, num_heads, -1, mask.shape[-1]))
-        out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal if hint else False)
-        out, seen = reshape(permute(out, (2, 0, 1, 3)), (length * batch, embed)), None
-    out = linear(out, out_proj_weight, out_proj_bias)
-    out = reshape(out, (length, batch, out.shape[-1]))
-    if seen is not None:
-        seen = reshape(seen, (batch, num_heads, length, seen.shape[-1]))
-        seen = seen.mean(1) if average_attn_weights else seen
-    return (out, seen) if batched else (out.squeeze(1), None if seen is None else seen.squeeze(0))
+    if embed != wanted:
+        raise AssertionError(f"was expecting embedding dimension of {wanted}, but got {embed}")
+    if embed % heads:
+        raise AssertionError(f"embed_dim {embed} not divisible by num_heads {heads}")
 
 
 def _check_keys(key: Any, value: Any, separate: bool) -> None:
@@ -192,31 +181,75 @@ def _check_keys(key: Any, value: Any, separate: bool) -> None:
         raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
 
 
-def _static(x: Any, name: str, batch_heads: int, size: int) -> Any:
-    if x.shape[0] != batch_heads or x.shape[2] != size:
-        raise AssertionError(f"expecting static_{name} of shape ({batch_heads}, *, {size}), but got {list(x.shape)}")
+def _keys_and_values(
+    projected: tuple[Any, Any], biases: tuple[Any, Any], statics: tuple[Any, Any], add_zero: bool, heads: Heads
+) -> tuple[Any, Any, int]:
+    """Keys and values, (N * heads, S, size) each, and how many there are beyond those projected: a bias, a zero."""
+    if (biases[0] is None) != (biases[1] is None):
+        raise AssertionError("bias_k and bias_v must both be set, or neither")
+    more = int(biases[0] is not None) + add_zero
+    if biases[0] is not None:
+        if statics[0] is not None or statics[1] is not None:
+            raise AssertionError("bias cannot be added to static key or value.")
+        whole = (1, heads.batch, heads.number * heads.size)
+        projected = tuple([cat([x, expand(b, whole)]) for x, b in zip(projected, biases)])  # type: ignore[assignment]
+    made = [
+        _heads_first(x, heads) if static is None else _static(static, name, heads)
+        for name, x, static in zip("kv", projected, statics)
+    ]
+    if add_zero:
+        empty = zeros(heads.together, 1, heads.size, dtype=made[0].dtype, device=made[0].device)
+        made = [cat([x, empty], 1) for x in made]
+    return made[0], made[1], more
+
+
+def _static(x: Any, name: str, heads: Heads) -> Any:
+    if x.shape[0] != heads.together or x.shape[2] != heads.size:
+        raise AssertionError(
+            f"expecting static_{name} of shape ({heads.together}, *, {heads.size}), but got {list(x.shape)}"
+        )
     return x
 
 
-def _one_more(mask: Any) -> Any:
-    """`mask` for one key more, which may be looked at."""
-    return None if mask is None else pad(mask, (0, 1))
+def _longer(mask: Any, more: int) -> Any:
+    """`mask` for so many keys more, which may be looked at."""
+    return mask if mask is None or not more else pad(mask, (0, more))
 
 
-def _merged(mask: Any, padding: Any, batch: int, heads: int, source: int) -> Any:
+def _merged(mask: Any, padding: Any, heads: Heads, source: int) -> Any:
     """Both masks as one, (1 or batch * heads, L or 1, source). AssertionError if `padding` does not fit the keys."""
     if padding is None:
         return mask
-    if tuple(padding.shape) != (batch, source):
-        raise AssertionError(f"Expected key_padding_mask.shape to be {(batch, source)}, but got {tuple(padding.shape)}")
-    padding = reshape(padding, (batch, 1, 1, source))
-    padding = reshape(expand(padding, (batch, heads, 1, source)), (batch * heads, 1, source))
+    if tuple(padding.shape) != (heads.batch, source):
+        raise AssertionError(
+            f"Expected key_padding_mask.shape to be {(heads.batch, source)}, but got {tuple(padding.shape)}"
+        )
+    padding = reshape(padding, (heads.batch, 1, 1, source))
+    padding = reshape(expand(padding, (heads.batch, heads.number, 1, source)), (heads.together, 1, source))
     return padding if mask is None else mask + padding
 
 
-def _with_weights(q: Any, k: Any, v: Any, mask: Any, dropout_p: float) -> tuple[Any, Any]:
+# ---- both give (N * heads, L, size) ----
+
+
+def _with_weights(q: Any, k: Any, v: Any, mask: Any, dropout_p: float, causal: bool, heads: Heads) -> tuple[Any, Any]:
+    """What is attended to, and the weights (N, heads, L, S)."""
     scores = bmm(q * math.sqrt(1 / q.shape[-1]), transpose(k, -2, -1))
     seen = softmax(scores if mask is None else scores + mask, -1)
     if dropout_p > 0:
         seen = dropout(seen, dropout_p)
-    return bmm(seen, v), seen
+    return bmm(seen, v), reshape(seen, (heads.batch, heads.number, q.shape[1], k.shape[1]))
+
+
+def _without_weights(
+    q: Any, k: Any, v: Any, mask: Any, dropout_p: float, causal: bool, heads: Heads
+) -> tuple[Any, None]:
+    """What is attended to, and None: the weights are never there as a whole where a kernel can do without."""
+    length = q.shape[1]
+    q, k, v = (reshape(x, (heads.batch, heads.number, x.shape[1], heads.size)) for x in (q, k, v))
+    if mask is not None:
+        mask = (
+            unsqueeze(mask, 0) if mask.shape[0] == 1 else reshape(mask, (heads.batch, heads.number, -1, mask.shape[-1]))
+        )
+    out = scaled_dot_product_attention(q, k, v, mask, dropout_p, causal)
+    return reshape(out, (heads.together, length, heads.size)), None
