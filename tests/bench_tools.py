@@ -16,7 +16,7 @@ QUICK = ["--rounds", "2", "--seconds", "0.001", "--threads", "1"]
 class InProcess:
     """Stands for a `WorkerProcess`, so that a test can plant what its peers do."""
 
-    def __init__(self, peer: str, dtype: str, threads: int) -> None:
+    def __init__(self, peer: str, dtype: str, threads: int, patience: float | None = None) -> None:
         self.worker = Worker(peer, dtype)
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:

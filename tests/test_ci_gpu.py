@@ -221,7 +221,7 @@ for name in sys.argv[1:]:
 
     monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr(bench, "CASE", 1)
-    about, *rows = bench.measured(cases, 8, [])
+    about, *rows = bench.measured(cases, small=True)
     assert about["device"] == "a GPU" and [row["case"] for row in rows] == names
     errors = [row["gpugrad"].get("error") for row in rows]
     assert errors == [None, "exit status 1: a planted fault", "it hung: ended after 1 s", None]

@@ -8,6 +8,7 @@ every peer is known well enough, or there have been many.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,18 +38,18 @@ ITEM_SIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 class Workers(dict[str, WorkerProcess]):
     """A process for each peer, made when first asked for."""
 
-    def __init__(self, dtype: str, threads: int) -> None:
-        self.dtype, self.threads = dtype, threads
+    def __init__(self, dtype: str, threads: int, patience: float | None) -> None:
+        self.dtype, self.threads, self.patience = dtype, threads, patience
         self.exact: WorkerProcess | None = None
 
     def __missing__(self, peer: str) -> WorkerProcess:
-        self[peer] = worker = WorkerProcess(peer, self.dtype, self.threads)
+        self[peer] = worker = WorkerProcess(peer, self.dtype, self.threads, patience=self.patience)
         return worker
 
     def reference(self, library: str) -> WorkerProcess:
         """The process that computes in float64 what others are compared with."""
         if self.exact is None:
-            self.exact = WorkerProcess(library, "float64", machine.cores())
+            self.exact = WorkerProcess(library, "float64", machine.cores(), patience=self.patience)
         return self.exact
 
     def __enter__(self) -> Workers:
@@ -68,7 +69,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         )
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    with Workers(options.dtype, options.threads) as workers:
+    with Workers(options.dtype, options.threads, options.patience) as workers:
         plan = make_plan(cases, options.devices, options.against, workers, backend.simulated())
         results = _heading(options, plan)
         run = Run(options, plan, workers, results)
@@ -172,7 +173,8 @@ class Run:
         for row in rows:
             if row["status"] == "ok":
                 row["seconds"], row["host"] = summary(row.pop("times")), summary(row.pop("hosts"))
-            self.workers[row["peer"]].ask("drop", device=row["device"])
+            with contextlib.suppress(PeerError):  # a peer that is gone holds nothing
+                self.workers[row["peer"]].ask("drop", device=row["device"])
         self.progress.clear()
         return rows
 

@@ -35,8 +35,8 @@ def add_bench_command(commands: Any) -> None:
         "--against",
         type=_names((*_PEERS, "none")),
         default=["torch"],
-        help=f"peers, with commas: {', '.join(_PEERS)}; torch and gpugrad run op by op, .compile is torch.compile, .graph "
-        "a CUDA graph, jax.jit (jax) compiled by jax.jit; none: gpugrad alone (default: torch)",
+        help=f"peers, with commas: {', '.join(_PEERS)}; torch and gpugrad run op by op, .compile is torch.compile, "
+        ".reduce-overhead the same in that mode, .graph a CUDA graph, jax.jit (jax) compiled by jax.jit; none: gpugrad alone (default: torch)",
     )
     p.add_argument("--sizes", type=_sizes, help="elements of the main input, for train rows of a batch; with commas")
     p.add_argument(
@@ -49,6 +49,11 @@ def add_bench_command(commands: Any) -> None:
         help="measurements of each, in turn (default: 6 to 15, until 95%% sure within 5%%)",
     )
     p.add_argument("--seconds", type=positive(float), default=0.1, help="how long one takes (default: 0.1)")
+    p.add_argument(
+        "--patience",
+        type=positive(float),
+        help="seconds that a peer may take for an answer, compiling included; then it is ended (default: no limit)",
+    )
     p.add_argument(
         "--no-ceilings", action="store_true", help="do not measure first what a copy and a large product reach"
     )

@@ -75,6 +75,16 @@ def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bo
     return made
 
 
+def computed_by(a: Any, b: Any) -> str:
+    """What `product(a, b)` is computed by, in words: it is tried."""
+    if backend.simulated():
+        return "NumPy, for the simulated device"
+    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    if cublaslt.library() is not None and cublaslt.multiply(a, b, empty(shape, a.dtype)):
+        return "cuBLASLt"
+    return "CuPy"
+
+
 def _by_cupy(a: Any, b: Any, out: Any, accumulate: bool) -> DeviceArray:
     dtype = a.dtype
     if dtype in LOW_PRECISION:
