@@ -1,4 +1,8 @@
-"""The phase `timings`: kernels against the bandwidth of a copy, and steps of training beside PyTorch and JAX."""
+"""The phase `timings`: steps of training beside PyTorch and JAX, products and kernels, and what training comes to.
+
+What is looked at most comes first. Each part is a program of its own, which writes what it finds as it goes, and has a
+share of the time that is left when it begins: one that hangs costs no other.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,40 @@ from typing import Any
 
 import jobs
 
-FOR_KERNELS = 0.65  # of the time
-STEPS = ["mlp-medium", "mlp-small", "embedding-layernorm", "cnn", "mlp-large"]  # the most looked at first
-PEERS = ["torch", "torch.graph", "jax.jit"]
+MLP = "mlp-medium"  # 784-512-512-10
+MORE = ["mlp-small", "embedding-layernorm", "cnn", "mlp-large"]
+BATCH = 128
+# Compiling takes torch.compile a minute: a part of its own, in which gpugrad runs once more to compare with.
+PEERS = {
+    "steps": "gpugrad.graph,torch,torch.graph,jax.jit",
+    "compiled steps": "gpugrad.graph,torch.compile,torch.reduce-overhead",
+}
+PATIENCE = 120  # seconds that a peer has to compile a step and run it once
+SHARES = {"steps": 0.35, "products": 0.35, "kernels": 0.5, "training": 0.35, "compiled steps": 0.7, "more steps": 1.0}
+NEEDS = {
+    "steps": "rows",
+    "compiled steps": "rows",
+    "more steps": "rows",
+    "products": "cases",
+    "kernels": "cases",
+    "training": "curve mlp",
+}
+FILES = {"rows": "results.json", "cases": "kernels.json", "curve mlp": "training.json"}
+
+
+def commands(simulated: bool) -> dict[str, list[str]]:
+    """By part the module to run, and its arguments."""
+    small = ["--small"] if simulated else []
+    much = ["--sizes", "8", "--rounds", "1"] if simulated else ["--sizes", str(BATCH), "--rounds", "9"]
+    much += ["--seconds", "0.1", "--no-ceilings", "--patience", str(PATIENCE), "--devices", "cuda"]
+    return {
+        "steps": ["gpugrad", "bench", MLP, *much, "--against", PEERS["steps"]],
+        "products": ["gpugrad.bench.device", *small, "--only", "products"],
+        "kernels": ["gpugrad.bench.device", *small, "--only", "kernels"],
+        "training": ["gpugrad.bench.training", *small],
+        "compiled steps": ["gpugrad", "bench", MLP, *much, "--against", PEERS["compiled steps"]],
+        "more steps": ["gpugrad", "bench", *(MORE[:1] if simulated else MORE), *much, "--against", PEERS["steps"]],
+    }
 
 
 class Part:
@@ -22,12 +57,15 @@ class Part:
     def __init__(self, name: str, needs: str, arguments: Sequence[str], folder: Path, file: str) -> None:
         self.needs, self.file, self.log, self.error = needs, folder / name / file, folder / f"{name}.log", ""
         self.command = [sys.executable, "-W", "ignore", "-m", *arguments, "--out", str(folder / name)]
+        self.seconds = 0.0
 
     def run(self, deadline: float, meanwhile: Callable[[], None]) -> bool:
         """Run it; whether it came to its end."""
+        began = time.monotonic()
         status = jobs.run(self.command, deadline, self.log, meanwhile=meanwhile)
+        self.seconds = time.monotonic() - began
         if status is None:
-            self.error = "the time was over"
+            self.error = f"its time was over after {self.seconds:.0f} s"
         elif not self.found().get(self.needs):
             self.error = f"exit status {status}: {jobs.last_line(self.log)}"
         return status is not None
@@ -35,23 +73,21 @@ class Part:
     def found(self) -> dict[str, Any]:
         """What it has found so far."""
         found = json.loads(self.file.read_text()) if self.file.is_file() else {}
-        return found | ({"error": self.error} if self.error else {})
+        return found | {"seconds taken": round(self.seconds, 1)} | ({"error": self.error} if self.error else {})
 
 
-def run(simulated: bool, graphs: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
-    """Time kernels, then steps, as CUDA graphs too if `graphs`; `save` is given what is known every second."""
-    small = ["--small"] if simulated else []
-    much = ["--sizes", "16", "--rounds", "1"] if simulated else ["--sizes", "128", "--rounds", "7"]
-    bench = ["gpugrad", "bench", *(STEPS[1:2] if simulated else STEPS), "--devices", "cuda"]
-    bench += ["--against", ",".join([*(["gpugrad.graph"] if graphs else []), *PEERS])]
+def run(simulated: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
+    """Run every part; `save` is given what is known every second."""
     parts = {
-        "kernels": Part("kernels", "cases", ["gpugrad.bench.device", *small], scratch, "kernels.json"),
-        "steps": Part("steps", "rows", [*bench, *much, "--seconds", "0.05", "--no-ceilings"], scratch, "results.json"),
+        name: Part(name, NEEDS[name], arguments, scratch, FILES[NEEDS[name]])
+        for name, arguments in commands(simulated).items()
     }
 
     def known(complete: bool = False) -> dict[str, Any]:
         return {"complete": complete} | {name: part.found() for name, part in parts.items()}
 
-    until = time.monotonic() + FOR_KERNELS * jobs.seconds_left(deadline)
-    ended = [parts["kernels"].run(until, lambda: save(known())), parts["steps"].run(deadline, lambda: save(known()))]
+    ended = []
+    for name, part in parts.items():
+        until = time.monotonic() + SHARES[name] * jobs.seconds_left(deadline)
+        ended.append(part.run(until, lambda: save(known())))
     return known(all(ended))

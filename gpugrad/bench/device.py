@@ -28,6 +28,7 @@ from .kernels import copy_bandwidth, measure
 from .machine import version
 from .products import PRODUCTS
 
+GROUPS = {"products": PRODUCTS, "kernels": KERNELS}
 CASES = (*PRODUCTS, *KERNELS)
 START, CASE = 90, 45  # seconds that a process has to start, and for each case
 
@@ -77,12 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--worker", action="store_true", help="print a line of JSON for each case, and end after a fault"
     )
-    parser.add_argument("--families", type=lambda text: text.split(","), help="of kernels, with commas (default: all)")
+    parser.add_argument("--only", choices=GROUPS, help="one group of cases")
     parser.add_argument("cases", nargs="*", help="cases, or what their names begin with")
     options = parser.parse_args(arguments)
     if options.worker:
         return _work([case for case in CASES if case.name in options.cases], options.small)
-    cases = chosen(options.cases, options.families)
+    cases = chosen(options.cases, options.only)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"cases": []}
@@ -98,14 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return sum("error" in row["gpugrad"] or "wrong" in row for row in found["cases"])
 
 
-def chosen(names: Sequence[str], families: Sequence[str] | None) -> list[Case]:
-    """The cases whose names begin so, of these families."""
-    return [
-        case
-        for case in CASES
-        if (not names or any(case.name.startswith(name) for name in names))
-        and (families is None or case.family in families)
-    ]
+def chosen(names: Sequence[str], group: str | None) -> list[Case]:
+    """The cases whose names begin so, all without names; of one group, or of both."""
+    cases = CASES if group is None else GROUPS[group]
+    return [case for case in cases if not names or any(case.name.startswith(name) for name in names)]
 
 
 def _write(folder: Path, found: dict[str, Any]) -> None:
