@@ -25,6 +25,8 @@ class InProcess:
             raise PeerError(found["error"])
         return found
 
+    def start(self) -> None: ...
+
     def close(self) -> None: ...
 
 

@@ -23,7 +23,7 @@ from .case import Case
 from .cases import choose
 from .digest import TOLERANCES, Digest, difference
 from .figures import half_width, summary
-from .peer import warm_up
+from .peer import ALIASES, missing, warm_up
 from .plan import Plan, make_plan
 from .workers import PeerError, WorkerProcess
 
@@ -45,6 +45,12 @@ class Workers(dict[str, WorkerProcess]):
     def __missing__(self, peer: str) -> WorkerProcess:
         self[peer] = worker = WorkerProcess(peer, self.dtype, self.threads, patience=self.patience)
         return worker
+
+    def start(self, peers: Sequence[str]) -> None:
+        """Start gpugrad and those peers that can be run."""
+        for peer in ("gpugrad", *(ALIASES.get(peer, peer) for peer in peers)):
+            if missing(peer) is None:
+                self[peer].start()
 
     def reference(self, library: str) -> WorkerProcess:
         """The process that computes in float64 what others are compared with."""
@@ -70,7 +76,9 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     with Workers(options.dtype, options.threads, options.patience) as workers:
+        workers.start(options.against)
         plan = make_plan(cases, options.devices, options.against, workers, backend.simulated())
+        workers.reference(plan.reference).start()
         results = _heading(options, plan)
         run = Run(options, plan, workers, results)
         run.measure_ceilings(cases)

@@ -81,6 +81,11 @@ class WorkerProcess:
         finally:
             timer.cancel()
 
+    def start(self) -> None:
+        """Begin to load the library, so that peers do so at the same time; `ask` would else."""
+        if self.process is None and not self.given_up:
+            self._start()
+
     def _start(self) -> subprocess.Popen[str]:
         handle, name = tempfile.mkstemp(suffix=".txt")
         self.errors = Path(name)
