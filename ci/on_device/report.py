@@ -41,7 +41,12 @@ def failures(found: Found) -> dict[str, str]:
     return failed
 
 
-STEPS = ("steps", "compiled steps", "more steps")
+STEPS = {
+    "steps": "Steps of training (forward, backward, Adam)",
+    "compiled steps": "Steps beside torch.compile",
+    "more steps": "Steps of other models",
+    "small ops": "Ops on few elements, where the host is what takes time",
+}
 
 
 def step_rows(found: Found) -> list[Found]:
@@ -208,15 +213,15 @@ def _error(row: Found) -> str:
 
 
 def _steps(found: Found) -> Iterator[str]:
-    for name in STEPS:
+    for name, title in STEPS.items():
         part = found.get("timings", {}).get(name, {})
         rows = part.get("rows", [])
         if not rows:
             continue
         peers = list(dict.fromkeys(row["peer"] for row in rows))
-        yield f"Steps of training (forward, backward, Adam); in brackets a time divided by gpugrad's. {'; '.join(part.get('left_out', []))}"
+        yield f"{title}; in brackets a time divided by gpugrad's. {'; '.join(part.get('left_out', []))}"
         yield ""
-        yield f"| step, rows | {' | '.join(peers)} |"
+        yield f"| what, size | {' | '.join(peers)} |"
         yield "|---" * (len(peers) + 1) + "|"
         for case, n in dict.fromkeys((row["case"], row["n"]) for row in rows):
             of = {row["peer"]: row for row in rows if (row["case"], row["n"]) == (case, n)}

@@ -24,28 +24,35 @@ PEERS = {
     "compiled steps": "gpugrad.graph,torch.compile,torch.reduce-overhead",
 }
 PATIENCE = 120  # seconds that a peer has to compile a step and run it once
-SHARES = {"steps": 0.35, "products": 0.35, "kernels": 0.5, "training": 0.35, "compiled steps": 0.7, "more steps": 1.0}
-NEEDS = {
-    "steps": "rows",
-    "compiled steps": "rows",
-    "more steps": "rows",
-    "products": "cases",
-    "kernels": "cases",
-    "training": "curve mlp",
+OPS = ["add", "gelu", "sum", "softmax", "matmul", "matmul-backward", "Linear", "LayerNorm"]
+FEW = 4096  # elements of an op that takes the host longer than the device
+# By part its share of the time left when it begins, and a key of what it finds.
+SHARES = {
+    "steps": 0.35,
+    "products": 0.35,
+    "kernels": 0.5,
+    "training": 0.35,
+    "compiled steps": 0.7,
+    "small ops": 0.3,
+    "more steps": 1.0,
 }
+NEEDS = dict.fromkeys(SHARES, "rows") | {"products": "cases", "kernels": "cases", "training": "curve mlp"}
 FILES = {"rows": "results.json", "cases": "kernels.json", "curve mlp": "training.json"}
 
 
 def commands(simulated: bool) -> dict[str, list[str]]:
     """By part the module to run, and its arguments."""
     small = ["--small"] if simulated else []
-    much = ["--sizes", "8", "--rounds", "1"] if simulated else ["--sizes", str(BATCH), "--rounds", "9"]
-    much += ["--seconds", "0.1", "--no-ceilings", "--patience", str(PATIENCE), "--devices", "cuda"]
+    rows, rounds = ("8", "1") if simulated else (str(BATCH), "9")
+    how = ["--rounds", rounds, "--seconds", "0.1", "--patience", str(PATIENCE), "--devices", "cuda"]
+    how += ["--no-ceilings", "--no-report"]
+    much = ["--sizes", rows, *how]
     return {
         "steps": ["gpugrad", "bench", MLP, *much, "--against", PEERS["steps"]],
         "products": ["gpugrad.bench.device", *small, "--only", "products"],
         "kernels": ["gpugrad.bench.device", *small, "--only", "kernels"],
         "training": ["gpugrad.bench.training", *small],
+        "small ops": ["gpugrad", "bench", *OPS, "--sizes", "64" if simulated else str(FEW), *how, "--against", "torch"],
         "compiled steps": ["gpugrad", "bench", MLP, *much, "--against", PEERS["compiled steps"]],
         "more steps": ["gpugrad", "bench", *(MORE[:1] if simulated else MORE), *much, "--against", PEERS["steps"]],
     }

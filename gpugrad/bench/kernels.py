@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import statistics
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .clock import SHORTEST, Clock, between_events, on_the_cpu
-from .kernel_cases import ITEM, TILE, TOLERANCES, Case, Place, Work
+from .kernel_cases import BYTES, ITEM, TILE, TOLERANCES, Case, Place, Work
 
 FEW = 2**16  # elements to be compared with the CPU
 ROUNDS, MOST = 7, 1000  # rounds of pieces of work, and how many pieces are timed together at most
@@ -20,17 +21,21 @@ ROUNDS, MOST = 7, 1000  # rounds of pieces of work, and how many pieces are time
 Works = dict[str, tuple[Any, Work]]  # by peer its module and its work
 
 
-def copy_bandwidth(torch: Any, n: int, small: bool) -> float:
-    """Bytes a second, read and written, of a copy from device memory to device memory.
+def copy_bandwidth(peers: Sequence[str], small: bool) -> dict[str, float]:
+    """By peer the bytes a second, read and written, of a copy from device memory to device memory.
 
-    RuntimeError, with what went wrong, if it fails.
+    RuntimeError, with what went wrong, if one fails.
     """
-    place = Place(torch, "cuda")
-    source, target = place.random(n), place.random(n)
-    times, failed = _timed({"copy": (torch, lambda: target.copy_(source))}, small, "cuda")
+    n = 2**12 if small else BYTES // 4
+    works: Works = {}
+    for peer in peers:
+        torch = importlib.import_module(peer)
+        source, target = (Place(torch, "cuda").random(n) for _ in range(2))
+        works[peer] = (torch, functools.partial(target.copy_, source))
+    times, failed = _timed(works, small, "cuda")
     if failed:
-        raise RuntimeError(failed["copy"]["error"])
-    return 8 * n / statistics.median(times["copy"])
+        raise RuntimeError("\n".join(of["error"] for of in failed.values()))
+    return {peer: 8 * n / statistics.median(times[peer]) for peer in times}
 
 
 def measure(case: Case, peers: Sequence[str], small: bool, device: str = "cuda") -> dict[str, Any]:

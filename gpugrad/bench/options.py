@@ -57,6 +57,7 @@ def add_bench_command(commands: Any) -> None:
     p.add_argument(
         "--no-ceilings", action="store_true", help="do not measure first what a copy and a large product reach"
     )
+    p.add_argument("--no-report", action="store_true", help="write results.json alone: no report.html, no plots")
     p.add_argument(
         "--out",
         metavar="DIR",
@@ -93,5 +94,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from .report import write_report
 
     results = bench(arguments)
-    write_report(results, arguments.out)
+    if not arguments.no_report:
+        write_report(results, arguments.out)
     return int(any(row["status"] in ("wrong", "failed") for row in results["rows"]))

@@ -134,16 +134,25 @@ def profiled_traffic(work: Callable[[], Any]) -> Traffic:
     if activity not in torch.profiler.supported_activities():
         raise RuntimeError("PyTorch's profiler, which counts copies, sees no GPU here")
     torch.cuda.init()
-    with torch.profiler.profile(activities=[activity]):  # what it loads is loaded
-        gpugrad.cuda.synchronize()
-    with torch.profiler.profile(activities=[activity]) as profile:
+
+    def whole() -> None:
         work()
         gpugrad.cuda.synchronize()
-    with tempfile.TemporaryDirectory() as folder:
-        profile.export_chrome_trace(f"{folder}/trace.json")
-        found = counted(json.loads(Path(folder, "trace.json").read_text())["traceEvents"])
+
+    traced(torch, activity, gpugrad.cuda.synchronize)  # what the profiler loads is loaded
+    found = counted(traced(torch, activity, whole))
     if not found["kernels"]:
         raise RuntimeError("PyTorch's profiler saw no kernel run, so what it says of copies is worth nothing")
+    return found
+
+
+def traced(torch: Any, activity: Any, work: Callable[[], Any]) -> list[dict[str, Any]]:
+    """The events of the trace that PyTorch's profiler makes of `work`."""
+    with torch.profiler.profile(activities=[activity]) as profile:
+        work()
+    with tempfile.TemporaryDirectory() as folder:
+        profile.export_chrome_trace(f"{folder}/trace.json")
+        found: list[dict[str, Any]] = json.loads(Path(folder, "trace.json").read_text())["traceEvents"]
     return found
 
 
