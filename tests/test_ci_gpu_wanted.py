@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
-import importlib
 import importlib.util
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,11 @@ from typing import Any
 import pytest
 from ci_tools import kernel_row, on_a_gpu, step_row
 
-from gpugrad.bench.cases import CASES
-from gpugrad.bench.kernel_cases import ITEM, KERNELS
+from gpugrad.bench.cases import CASES, choose
+from gpugrad.bench.kernel_cases import ITEM, KERNELS, MORE_KERNELS
+from gpugrad.bench.options import add_bench_command
+from gpugrad.bench.peer import PEERS
+from gpugrad.bench.products import PRODUCTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +39,7 @@ def test_the_cases_that_decide_are_all_timed(ci_code: Any) -> None:
     verdict = ci_code("verdict")
     deciding = {case for _, cases in verdict.COPY.values() for case in cases}
     assert deciding <= {case.name for case in KERNELS} and verdict.MLP in CASES
-    assert all(case.size(small=False) * ITEM.get(case.dtype, 4) >= 256 * 2**20 for case in KERNELS)
+    assert all(case.size(small=False) * ITEM.get(case.dtype, 4) >= 256 * 2**20 for case in (*KERNELS, *MORE_KERNELS))
 
 
 def test_every_file_of_kernels_has_a_case_that_is_timed() -> None:
@@ -52,7 +53,7 @@ def test_every_file_of_kernels_has_a_case_that_is_timed() -> None:
     }
     family["pool"] = "conv"
     files = {path.stem for path in (ROOT / "kernels").glob("*.cu")} - {"within"}  # included by what a user writes
-    assert {family.get(stem, stem) for stem in files} <= {case.family for case in KERNELS}
+    assert {family.get(stem, stem) for stem in files} <= {case.family for case in (*KERNELS, *MORE_KERNELS)}
 
 
 @pytest.mark.parametrize(
@@ -135,11 +136,12 @@ def test_a_part_that_hangs_costs_its_share_alone(ci_code: Any, tmp_path: Path, m
         "(folder / sys.argv[1]).write_text(json.dumps({sys.argv[2]: [sys.argv[3]]}))\ntime.sleep(float(sys.argv[3]))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    planted = {
-        name: ["planted", timings.FILES[needs], needs, "60" if name == "steps" else "0"]
-        for name, needs in timings.NEEDS.items()
-    }
-    monkeypatch.setattr(timings, "commands", lambda simulated: planted)
+
+    def planted(part: str, seconds: float, simulated: bool) -> list[str]:
+        needs = timings.NEEDS[part]
+        return ["planted", timings.FILES[needs], needs, "60" if part == "steps" else "0"]
+
+    monkeypatch.setattr(timings, "command", planted)
     monkeypatch.setattr(timings, "SHARES", dict.fromkeys(timings.SHARES, 0.2))
     saved: list[Any] = []
     found = timings.run(False, time.monotonic() + 25, tmp_path, saved.append)
@@ -149,9 +151,22 @@ def test_a_part_that_hangs_costs_its_share_alone(ci_code: Any, tmp_path: Path, m
 
 
 def test_every_part_is_a_program_that_runs(ci_code: Any) -> None:
-    """Its module is there, and takes its arguments; where there is no device it says so."""
-    for simulated in (False, True):
-        for name, (module, *arguments) in ci_code("timings").commands(simulated).items():
-            assert importlib.util.find_spec(module) is not None, name
-            done = subprocess.run([sys.executable, "-m", module, *arguments, "--help"], capture_output=True, text=True)
-            assert done.returncode == 0 and "usage" in done.stdout, name
+    """Its module is there, and takes its arguments."""
+    timings = ci_code("timings")
+    known = {"products": PRODUCTS, "kernels": KERNELS, "more-kernels": MORE_KERNELS}
+    for part in timings.SHARES:
+        for simulated in (False, True):
+            module, *arguments = timings.command(part, 100.0, simulated)
+            if module == "gpugrad":
+                options = parser().parse_args(arguments)
+                assert choose(options.cases) and options.patience == 35 and set(options.against) <= set(PEERS)
+            else:
+                assert importlib.util.find_spec(module) is not None
+                assert "--only" not in arguments or known[arguments[arguments.index("--only") + 1]]
+    assert timings.MLP in timings.command("steps", 100.0, False)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser()
+    add_bench_command(made.add_subparsers())
+    return made

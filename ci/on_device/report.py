@@ -22,7 +22,7 @@ def failures(found: Found) -> dict[str, str]:
     for name, part in timings.items():
         if isinstance(part, dict) and "error" in part:
             failed[f"timings: {name}"] = part["error"]
-    for row in (row for part in ("products", "kernels") for row in timings.get(part, {}).get("cases", [])):
+    for row in (row for part in KERNELS for row in timings.get(part, {}).get("cases", [])):
         if "error" in row["gpugrad"]:
             failed[f"kernel: {row['case']}"] = row["gpugrad"]["error"].strip().splitlines()[-1][:300]
         elif "wrong" in row:
@@ -41,6 +41,7 @@ def failures(found: Found) -> dict[str, str]:
     return failed
 
 
+KERNELS = ("products", "kernels", "more kernels")
 STEPS = {
     "steps": "Steps of training (forward, backward, Adam)",
     "compiled steps": "Steps beside torch.compile",
@@ -146,10 +147,9 @@ def family_tests(found: Found) -> dict[str, tuple[int, int, int]]:
 
 
 def _families(found: Found) -> Iterator[str]:
-    kernels = found.get("timings", {}).get("kernels", {})
-    tests, copy = family_tests(found), kernels.get("copy GB/s", 0)
-    products = found.get("timings", {}).get("products", {}).get("cases", [])
-    cases = [*kernels.get("cases", []), *products[:1]]  # products have a table of their own
+    timings = found.get("timings", {})
+    tests, copy = family_tests(found), timings.get("kernels", {}).get("copy GB/s", 0)
+    cases = [row for part in KERNELS for row in timings.get(part, {}).get("cases", [])]
     if copy:
         yield f"A copy within the device moves {copy:.0f} GB/s; `of copy` is a kernel's rate beside it. `error` is how far a"
         yield "result is from the CPU's in float64, of its largest value."

@@ -1,7 +1,7 @@
 """The phase `timings`: steps of training beside PyTorch and JAX, products and kernels, and what training comes to.
 
 What is looked at most comes first. Each part is a program of its own, which writes what it finds as it goes, and has a
-share of the time that is left when it begins: one that hangs costs no other.
+share of the time that is left when it begins: one that hangs costs no other, and what it leaves goes to the next.
 """
 
 from __future__ import annotations
@@ -16,60 +16,61 @@ from typing import Any
 import jobs
 
 MLP = "mlp-medium"  # 784-512-512-10
-MORE = ["mlp-small", "embedding-layernorm", "cnn", "mlp-large"]
 BATCH = 128
-# Compiling takes torch.compile a minute: a part of its own, in which gpugrad runs once more to compare with.
+# Compiling takes torch.compile long: a part of its own, in which gpugrad runs once more to compare with.
 PEERS = {
     "steps": "gpugrad.graph,torch,torch.graph,jax.jit",
     "compiled steps": "gpugrad.graph,torch.compile,torch.reduce-overhead",
 }
-PATIENCE = 120  # seconds that a peer has to compile a step and run it once
-OPS = ["add", "gelu", "sum", "softmax", "matmul", "matmul-backward", "Linear", "LayerNorm"]
+MODELS = ("mlp-small", "embedding-layernorm", "cnn", "mlp-large")
+OPS = ("add", "gelu", "sum", "softmax", "matmul", "matmul-backward", "Linear", "LayerNorm")
 FEW = 4096  # elements of an op that takes the host longer than the device
+PATIENCE = 0.35  # of a part's time: what one peer has to compile a step and run it once
 # By part its share of the time left when it begins, and a key of what it finds.
 SHARES = {
-    "steps": 0.35,
+    "steps": 0.5,
     "products": 0.35,
-    "kernels": 0.5,
+    "kernels": 0.45,
     "training": 0.35,
     "compiled steps": 0.7,
+    "more kernels": 0.6,
     "small ops": 0.3,
     "more steps": 1.0,
 }
-NEEDS = dict.fromkeys(SHARES, "rows") | {"products": "cases", "kernels": "cases", "training": "curve mlp"}
+NEEDS = {part: "cases" if part in ("products", "kernels", "more kernels") else "rows" for part in SHARES}
+NEEDS["training"] = "curve mlp"
 FILES = {"rows": "results.json", "cases": "kernels.json", "curve mlp": "training.json"}
 
 
-def commands(simulated: bool) -> dict[str, list[str]]:
-    """By part the module to run, and its arguments."""
-    small = ["--small"] if simulated else []
-    rows, rounds = ("8", "1") if simulated else (str(BATCH), "9")
-    how = ["--rounds", rounds, "--seconds", "0.1", "--patience", str(PATIENCE), "--devices", "cuda"]
+def command(part: str, seconds: float, simulated: bool) -> list[str]:
+    """The module to run for a part that has so much time, and its arguments."""
+    if NEEDS[part] == "cases":
+        return ["gpugrad.bench.device", *["--small"] * simulated, "--only", part.replace(" ", "-")]
+    if part == "training":
+        return ["gpugrad.bench.training", *["--small"] * simulated]
+    rounds, rows, few = ("1", "8", "64") if simulated else ("9", str(BATCH), str(FEW))
+    how = ["--devices", "cuda", "--rounds", rounds, "--seconds", "0.1", "--patience", f"{PATIENCE * seconds:.0f}"]
     how += ["--no-ceilings", "--no-report"]
-    much = ["--sizes", rows, *how]
-    return {
-        "steps": ["gpugrad", "bench", MLP, *much, "--against", PEERS["steps"]],
-        "products": ["gpugrad.bench.device", *small, "--only", "products"],
-        "kernels": ["gpugrad.bench.device", *small, "--only", "kernels"],
-        "training": ["gpugrad.bench.training", *small],
-        "small ops": ["gpugrad", "bench", *OPS, "--sizes", "64" if simulated else str(FEW), *how, "--against", "torch"],
-        "compiled steps": ["gpugrad", "bench", MLP, *much, "--against", PEERS["compiled steps"]],
-        "more steps": ["gpugrad", "bench", *(MORE[:1] if simulated else MORE), *much, "--against", PEERS["steps"]],
-    }
+    if part == "small ops":
+        cases, size, peers = OPS[:1] if simulated else OPS, few, "torch"
+    else:
+        of_part = MODELS if part == "more steps" else (MLP,)
+        cases, size, peers = MODELS[:1] if simulated else of_part, rows, PEERS.get(part, PEERS["steps"])
+    return ["gpugrad", "bench", *cases, "--sizes", size, *how, "--against", peers]
 
 
 class Part:
     """One program, and the file that it writes what it finds to as it goes. `needs` is a key of all that is of use."""
 
-    def __init__(self, name: str, needs: str, arguments: Sequence[str], folder: Path, file: str) -> None:
-        self.needs, self.file, self.log, self.error = needs, folder / name / file, folder / f"{name}.log", ""
-        self.command = [sys.executable, "-W", "ignore", "-m", *arguments, "--out", str(folder / name)]
-        self.seconds = 0.0
+    def __init__(self, name: str, needs: str, folder: Path) -> None:
+        self.needs, self.folder, self.error, self.seconds = needs, folder / name, "", 0.0
+        self.file, self.log = self.folder / FILES[needs], folder / f"{name}.log"
 
-    def run(self, deadline: float, meanwhile: Callable[[], None]) -> bool:
+    def run(self, arguments: Sequence[str], deadline: float, meanwhile: Callable[[], None]) -> bool:
         """Run it; whether it came to its end."""
         began = time.monotonic()
-        status = jobs.run(self.command, deadline, self.log, meanwhile=meanwhile)
+        whole = [sys.executable, "-W", "ignore", "-m", *arguments, "--out", str(self.folder)]
+        status = jobs.run(whole, deadline, self.log, meanwhile=meanwhile)
         self.seconds = time.monotonic() - began
         if status is None:
             self.error = f"its time was over after {self.seconds:.0f} s"
@@ -85,16 +86,14 @@ class Part:
 
 def run(simulated: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
     """Run every part; `save` is given what is known every second."""
-    parts = {
-        name: Part(name, NEEDS[name], arguments, scratch, FILES[NEEDS[name]])
-        for name, arguments in commands(simulated).items()
-    }
+    parts = {name: Part(name, needs, scratch) for name, needs in NEEDS.items()}
 
     def known(complete: bool = False) -> dict[str, Any]:
         return {"complete": complete} | {name: part.found() for name, part in parts.items()}
 
     ended = []
     for name, part in parts.items():
-        until = time.monotonic() + SHARES[name] * jobs.seconds_left(deadline)
-        ended.append(part.run(until, lambda: save(known())))
+        seconds = SHARES[name] * jobs.seconds_left(deadline)
+        arguments = command(name, seconds, simulated)
+        ended.append(part.run(arguments, time.monotonic() + seconds, lambda: save(known())))
     return known(all(ended))

@@ -92,7 +92,7 @@ def _least(what: str, wanted: float, figures: Mapping[str, float], missing: Iter
 
 
 def _kernels(found: Found) -> Iterable[Line]:
-    part = _part(found, "kernels")
+    part = _part(found, "kernels")  # all of these are there; others are in "more kernels"
     rows = {row["case"]: row for row in part.get("cases", [])}
     for what, (wanted, cases) in COPY.items():
         figures, missing = {}, []

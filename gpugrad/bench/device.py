@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import atomic_write
-from .kernel_cases import KERNELS, Case
+from .kernel_cases import KERNELS, MORE_KERNELS, Case
 from .kernels import copy_bandwidth, measure
 from .machine import version
 from .products import PRODUCTS
 
-GROUPS = {"products": PRODUCTS, "kernels": KERNELS}
-CASES = (*PRODUCTS, *KERNELS)
+GROUPS = {"products": PRODUCTS, "kernels": KERNELS, "more-kernels": MORE_KERNELS}
+CASES = (*PRODUCTS, *KERNELS, *MORE_KERNELS)
 START, CASE = 90, 45  # seconds that a process has to start, and for each case
 
 
