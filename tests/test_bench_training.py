@@ -18,7 +18,7 @@ from gpugrad.cuda import backend
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps of few rows."""
     if not backend.simulated():
-        pytest.importorskip("torch", reason="needs PyTorch, whose profiler counts copies")
+        pytest.skip("a profiler has the device to itself in the timings of ci/gpu")
     monkeypatch.setattr(training, "ROWS", 4)
     monkeypatch.setattr(training, "STEPS", 3)
 

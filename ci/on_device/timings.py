@@ -25,7 +25,7 @@ PEERS = {
 MODELS = ("mlp-small", "embedding-layernorm", "cnn", "mlp-large")
 OPS = ("add", "gelu", "sum", "softmax", "matmul", "matmul-backward", "Linear", "LayerNorm")
 FEW = 4096  # elements of an op that takes the host longer than the device
-PATIENCE = 0.35  # of a part's time: what one peer has to compile a step and run it once
+PATIENCE = 0.5  # of a part's time: what a peer has to compile a step and run it; all do so at the same time
 # By part its share of the time left when it begins, and a key of what it finds.
 SHARES = {
     "steps": 0.5,

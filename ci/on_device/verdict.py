@@ -119,14 +119,14 @@ def _not_timed(row: Found | None, case: str, part: Found, peer: str = "gpugrad")
 def _steps(found: Found) -> Iterable[Line]:
     part = _part(found, "steps")
     rows = {row["peer"]: row for row in part.get("rows", []) if row["case"] == MLP}
-    left_out = "; ".join(part.get("left_out", []))
     for ours, theirs, wanted in STEPS:
         what = f"MLP 784-512-512-10, {NAMES[ours]}: times as fast as {NAMES[theirs]}"
         missing = []
         for peer in (ours, theirs):
             row = rows.get(peer)
             if row is None:
-                missing.append(f"{peer}: {left_out or _absent(part, 'it')}")
+                said = [text for text in part.get("left_out", []) if text.startswith((f"{peer} ", f"{peer}:"))]
+                missing += said or [f"{peer}: {_absent(part, 'it')}"]
             elif row["status"] != "ok":
                 missing.append(f"{peer} is {row['status']}: {row.get('error', 'another result')}")
         figures = {} if missing else {"": _times_as_fast(rows[ours], rows[theirs])}

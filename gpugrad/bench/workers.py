@@ -1,4 +1,4 @@
-"""The peers' processes, seen from the one that measures: each is asked in turn, and only one works at a time."""
+"""The peers' processes, seen from the one that measures."""
 
 from __future__ import annotations
 
@@ -40,18 +40,27 @@ class WorkerProcess:
             self.environment["NPROC"] = str(threads)  # how XLA sizes its pool
             self.environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # it would take most of the device's memory
         self.patience, self.given_up = patience, ""
+        self.asking = threading.Lock()  # one request at a time
         self.process: subprocess.Popen[str] | None = None
         self.errors = Path()  # what the process writes there is shown if it dies
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """The answer to a request (see `worker.py`). PeerError if it failed, took too long, or the process ended."""
+        with self.asking:
+            line = self._answer(json.dumps({"do": do, **request}))
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise PeerError(answer["error"].partition("\n")[0])
+        return answer
+
+    def _answer(self, request: str) -> str:
         if self.given_up:
             raise PeerError(self.given_up)
         process = self.process or self._start()
         assert process.stdin is not None and process.stdout is not None
         with self._watched(process):
             try:
-                process.stdin.write(json.dumps({"do": do, **request}) + "\n")
+                process.stdin.write(request + "\n")
                 process.stdin.flush()
                 line = process.stdout.readline()
             except BrokenPipeError:
@@ -59,10 +68,7 @@ class WorkerProcess:
         if not line:
             ended = self._ended()
             raise PeerError(self.given_up or ended)
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise PeerError(answer["error"].partition("\n")[0])
-        return answer
+        return line
 
     @contextlib.contextmanager
     def _watched(self, process: subprocess.Popen[str]) -> Iterator[None]:
