@@ -21,6 +21,7 @@ BATCH = 128
 PEERS = {
     "steps": "gpugrad.graph,torch,torch.graph,jax.jit",
     "compiled steps": "gpugrad.graph,torch.compile,torch.reduce-overhead",
+    "small ops": "torch",
 }
 MODELS = ("mlp-small", "embedding-layernorm", "cnn", "mlp-large")
 OPS = ("add", "gelu", "sum", "softmax", "matmul", "matmul-backward", "Linear", "LayerNorm")
@@ -48,15 +49,13 @@ def command(part: str, seconds: float, simulated: bool) -> list[str]:
         return ["gpugrad.bench.device", *["--small"] * simulated, "--only", part.replace(" ", "-")]
     if part == "training":
         return ["gpugrad.bench.training", *["--small"] * simulated]
-    rounds, rows, few = ("1", "8", "64") if simulated else ("9", str(BATCH), str(FEW))
-    how = ["--devices", "cuda", "--rounds", rounds, "--seconds", "0.1", "--patience", f"{PATIENCE * seconds:.0f}"]
-    how += ["--no-ceilings", "--no-report"]
+    rounds = "1" if simulated else "9"
+    how = ["--devices", "cuda", "--rounds", rounds, "--patience", f"{PATIENCE * seconds:.0f}"]
+    how += ["--no-ceilings", "--no-report", "--against", PEERS.get(part, PEERS["steps"])]
     if part == "small ops":
-        cases, size, peers = OPS[:1] if simulated else OPS, few, "torch"
-    else:
-        of_part = MODELS if part == "more steps" else (MLP,)
-        cases, size, peers = MODELS[:1] if simulated else of_part, rows, PEERS.get(part, PEERS["steps"])
-    return ["gpugrad", "bench", *cases, "--sizes", size, *how, "--against", peers]
+        return ["gpugrad", "bench", *(OPS[:1] if simulated else OPS), "--sizes", str(FEW), "--seconds", "0.03", *how]
+    cases = MODELS[:1] if simulated else MODELS if part == "more steps" else (MLP,)
+    return ["gpugrad", "bench", *cases, "--sizes", "8" if simulated else str(BATCH), "--seconds", "0.1", *how]
 
 
 class Part:

@@ -42,13 +42,8 @@ NAMES = {
     "torch.graph": "PyTorch's step as a CUDA graph",
     "jax.jit": "JAX jit",
 }
-PRODUCTS = {  # of torch.matmul's rate, by what is in a case's name, or not in it
-    "float32": ("float32", ("transposed", "64 of")),
-    "TF32": ("TF32", ("transposed", "64 of")),
-    "bfloat16": ("bfloat16", ("transposed", "64 of")),
-    "batched": ("64 of", ()),
-    "transposed": ("transposed", ("64 of",)),
-}
+PRODUCTS = ("float32", "TF32", "bfloat16", "batched", "transposed", "small")  # the kinds that are looked at
+SMALL = ("256", "1024", "128x784 by 784x512")  # the host's time counts too
 OF_MATMUL = 0.97
 APART = 1e-3  # of a loss on the CPU
 
@@ -140,9 +135,8 @@ def _times_as_fast(ours: Found, theirs: Found) -> float:
 
 def _products(found: Found) -> Iterable[Line]:
     part = _part(found, "products")
-    rows = part.get("cases", [])
-    for what, (within, without) in PRODUCTS.items():
-        chosen = [r for r in rows if within in r["case"] and not any(word in r["case"] for word in without)]
+    for what in PRODUCTS:
+        chosen = [row for row in part.get("cases", []) if kind_of_product(row["case"]) == what]
         figures, missing, paths = {}, [], dict[str, None]()
         for row in chosen:
             why = _not_timed(row, row["case"], part) or _not_timed(row, row["case"], part, "torch")
@@ -155,6 +149,14 @@ def _products(found: Found) -> Iterable[Line]:
             missing.append(_absent(part, "it"))
         line = _least(f"matrix products, {what}: of torch.matmul's rate", OF_MATMUL, figures, missing)
         yield line._replace(why="; ".join(filter(None, (f"by {' and '.join(paths)}" if paths else "", line.why))))
+
+
+def kind_of_product(case: str) -> str:
+    """Which of PRODUCTS, if any, a case is of, by its name: "matmul, dtype, size, operand transposed"."""
+    dtype, size, *transposed = case.removeprefix("matmul, ").split(", ")
+    if size in SMALL:
+        return "small"
+    return "batched" if size.startswith("64 of") else "transposed" if transposed else dtype
 
 
 def _training(found: Found) -> Iterable[Line]:
