@@ -34,8 +34,8 @@ SHARES = {
     "kernels": 0.45,
     "training": 0.35,
     "compiled steps": 0.7,
-    "more kernels": 0.6,
-    "small ops": 0.3,
+    "small ops": 0.35,
+    "more kernels": 0.75,
     "more steps": 1.0,
 }
 NEEDS = {part: "cases" if part in ("products", "kernels", "more kernels") else "rows" for part in SHARES}

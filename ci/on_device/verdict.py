@@ -45,7 +45,7 @@ NAMES = {
 PRODUCTS = ("float32", "TF32", "bfloat16", "batched", "transposed", "small")  # the kinds that are looked at
 SMALL = ("256", "1024", "128x784 by 784x512")  # the host's time counts too
 OF_MATMUL = 0.97
-APART = 1e-3  # of a loss on the CPU
+APART = 1e-4  # of a loss on the CPU
 
 
 class Line(NamedTuple):
