@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from gpugrad.bench import machine
@@ -16,14 +17,19 @@ QUICK = ["--rounds", "2", "--seconds", "0.001", "--threads", "1"]
 class InProcess:
     """Stands for a `WorkerProcess`, so that a test can plant what its peers do."""
 
-    def __init__(self, peer: str, dtype: str, threads: int) -> None:
+    asking = threading.Lock()
+
+    def __init__(self, peer: str, dtype: str, threads: int, patience: float | None = None) -> None:
         self.worker = Worker(peer, dtype)
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        found = answer(self.worker, do, **request)
+        with InProcess.asking:  # a process holds one library, with one seed
+            found = answer(self.worker, do, **request)
         if "error" in found:
             raise PeerError(found["error"])
         return found
+
+    def start(self) -> None: ...
 
     def close(self) -> None: ...
 

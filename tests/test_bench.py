@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,11 +19,15 @@ from bench_tools import QUICK, InProcess, row
 from device_tools import need
 
 from gpugrad.__main__ import main
-from gpugrad.bench import ceilings, job, table
+from gpugrad.bench import ceilings, job, kernels, table
+from gpugrad.bench import device as device_bench
 from gpugrad.bench.case import Op
 from gpugrad.bench.cases import CASES, GROUPS, choose
 from gpugrad.bench.digest import TOLERANCES, difference
+from gpugrad.bench.kernels import measure
 from gpugrad.bench.peer import PEERS
+from gpugrad.bench.plan import Plan
+from gpugrad.bench.products import Product
 from gpugrad.bench.worker import Worker
 from gpugrad.bench.workers import PeerError, WorkerProcess
 
@@ -34,6 +39,7 @@ def small_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ceilings, "SIDE", {"cpu": 64})
 
 
+FACTS = {"gpugrad": {"version": "0", "devices": {"cpu": "CPU"}}}
 CPU_CASES = [name for name, case in CASES.items() if "cpu" in case.devices and not case.imports]
 
 
@@ -96,11 +102,15 @@ def test_gpugrad_and_torch_compute_the_same(torch: ModuleType, name: str) -> Non
     assert answers[0]["digest"] and difference(*(a["digest"] for a in answers)) < TOLERANCES["float32"]
 
 
-def test_jax_computes_the_same_and_is_timed(torch: ModuleType, tmp_path: Path) -> None:
+def need_jax() -> None:
     if importlib.util.find_spec("jax") is None:
         if os.environ.get("GPUGRAD_REQUIRE_PEERS") == "1":
             pytest.fail("needs JAX: ci/test --peers installs it")
         pytest.skip("needs JAX: ci/test --peers installs it")
+
+
+def test_jax_computes_the_same_and_is_timed(torch: ModuleType, tmp_path: Path) -> None:
+    need_jax()
     worker, reference = WorkerProcess("jax.jit", "float32", 1), Worker("torch", "float32")
     for name in ("formula-backward", "CrossEntropyLoss", "embedding-layernorm"):
         n = CASES[name].sizes_on("cpu", [64], False)[0]
@@ -235,9 +245,76 @@ def test_kernels_are_timed_in_one_process_too(
 
     assert measure_kernels(["--small", "--out", str(tmp_path), "add", "softmax, rows of 33"]) == 0
     found = json.loads((tmp_path / "kernels.json").read_text())
-    assert [case["case"] for case in found["cases"]] == ["add", "softmax, rows of 33"]
+    assert {case["case"] for case in found["cases"]} == {"add", "softmax, rows of 33"}
     assert all(case["gpugrad"]["seconds"] > 0 for case in found["cases"])
     assert "| add |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("case", device_bench.CASES, ids=lambda case: case.name)
+def test_a_kernel_s_case_computes_the_same_for_gpugrad_and_torch(torch: ModuleType, case: Any) -> None:
+    """On the CPU, by the code that times it on a GPU."""
+    found = measure(case, ["gpugrad", "torch"], small=True, device="cpu")
+    assert "wrong" not in found and found["ratio"] > 0, found
+    assert {"error", "difference"} <= found.keys() and ("error here" in found) == (case.family == "gemm")
+
+
+def test_a_wrong_product_is_found_at_the_size_that_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the small one that is compared with the CPU's is right."""
+    (case,) = (case for case in device_bench.CASES if case.name == "matmul, float32, 1024")
+    right = Product.__call__
+
+    def wrong_in_the_last_row(work: Product) -> Any:
+        out = right(work)
+        if out.shape[0] == 1024:
+            out[-1] += 1.0
+        return out
+
+    monkeypatch.setattr(Product, "__call__", wrong_in_the_last_row)
+    monkeypatch.setattr(kernels, "ROUNDS", 1)
+    found = measure(case, ["gpugrad"], small=False, device="cpu")
+    assert found["error"] < 1e-5 and "from float64" in found["wrong"]
+
+
+@pytest.mark.parametrize("peer", ["torch.compile", "torch.reduce-overhead", "jax.jit"])
+def test_compiled_peers_train_as_gpugrad_does(peer: str, torch: ModuleType) -> None:
+    if peer == "jax.jit":
+        need_jax()
+    worker = WorkerProcess(peer, "float32", 1, patience=100)
+    ours = Worker("gpugrad", "float32").prepare("mlp-small", 8, "cpu", past=0)["digest"]
+    found = worker.ask("prepare", case="mlp-small", n=8, device="cpu", past=0)["digest"]
+    assert len(found) == 3 and difference(found, ours) < TOLERANCES["float32"]
+    assert worker.ask("time", device="cpu", seconds=0.001)["times"]
+    worker.close()
+
+
+def test_jax_multiplies_float32_as_float32() -> None:
+    """Its default on a GPU is TF32, which would not be the work that the others do."""
+    need_jax()
+    program = (
+        "import jax, jax.numpy as jnp; from gpugrad.bench.peer import make_peer; make_peer('jax.jit', 'cpu', 'float32');"
+        "print(jax.make_jaxpr(lambda x: x @ x)(jnp.ones((2, 2))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Precision.HIGHEST" in done.stdout
+
+
+def test_a_peer_that_does_not_answer_costs_its_patience_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(peer: str, *arguments: Any, **options: Any) -> WorkerProcess:
+        made = WorkerProcess(peer, *arguments, **options)
+        if peer == "jax.jit":
+            made.command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        return made
+
+    monkeypatch.setattr(job, "WorkerProcess", start)
+    monkeypatch.setattr(job, "make_plan", lambda *_: Plan({"cpu": ["gpugrad", "jax.jit"]}, FACTS))
+    options = ["--against", "none", "--sizes", "8", "--devices", "cpu", "--patience", "3"]
+    began = time.monotonic()
+    found = measured(tmp_path, "add", "copy", *options, status=1)
+    assert time.monotonic() - began < 20
+    rows = [(r["case"], r["peer"], r["status"], r.get("error")) for r in found["rows"]]
+    silent = ("jax.jit", "failed", "no answer came in 3 s")
+    ours = ("gpugrad", "ok", None)
+    assert rows == [(c, *row) for c in ("add", "add-bias", "copy") for row in (ours, silent)]
 
 
 def test_a_checkout_that_is_not_installed_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:

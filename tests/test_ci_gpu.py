@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
@@ -93,7 +92,7 @@ def test_no_failure_hides_another(tmp_path: Path) -> None:
 
 def test_what_there_is_no_time_for_is_said(tmp_path: Path) -> None:
     files = plant(tmp_path, "good", "hangs")
-    status, found, said = run(tmp_path, "--limit", "12", "tests", *files, GPUGRAD_TEST_LIMIT="100")
+    status, found, said = run(tmp_path, "--limit", "20", "tests", *files, GPUGRAD_TEST_LIMIT="100")
     assert status == 1 and not found["tests"]["complete"], said
     assert sum(row["passed"] for row in found["tests"]["files"].values()) >= 1
     assert "tests were not run" in found["not done"][0] and "NOT DONE" in said
@@ -128,25 +127,13 @@ def wait_for(condition: Any, seconds: float) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture
-def code(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Imports a module of ci/on_device."""
-    monkeypatch.syspath_prepend(CODE)
-    names = [path.stem for path in CODE.glob("*.py")]
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield importlib.import_module
-    for name in names:
-        sys.modules.pop(name, None)
-
-
-def test_every_file_with_tests_of_the_device_is_run_those_of_kernels_first(code: Any) -> None:
-    files = code("tests").files()
+def test_every_file_with_tests_of_the_device_is_run_those_of_kernels_first(ci_code: Any) -> None:
+    files = ci_code("tests").files()
     assert files[:2] == ["tests/test_cuda_sizes.py", "tests/test_kernel_softmax.py"]
     assert {"tests/test_cuda_rows.py", "tests/test_cuda_op_table.py", "tests/test_train.py"} <= set(files)
 
 
-def test_a_copy_without_its_history_is_named_by_its_code(code: Any) -> None:
+def test_a_copy_without_its_history_is_named_by_its_code(ci_code: Any) -> None:
     about = {
         "gpugrad": {"version": None},
         "Python": {"version": "CPython 3.12.3"},
@@ -158,7 +145,7 @@ def test_a_copy_without_its_history_is_named_by_its_code(code: Any) -> None:
             "driver supports": 13000,
         },
     }
-    written = code("report").markdown({"about": about, "code": "0123abcd"})
+    written = ci_code("report").markdown({"about": about, "code": "0123abcd"})
     assert written.startswith("# a GPU\n") and "gpugrad checkout (0123abcd)" in written
 
 
@@ -175,7 +162,7 @@ raise SystemExit(status)
 
 
 def test_faults_that_the_sanitizer_finds_stand_by_their_tests(
-    code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ci_code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a stand-in that runs what it is given, and says what the real one does."""
     need("g++", "clang++")
@@ -183,7 +170,7 @@ def test_faults_that_the_sanitizer_finds_stand_by_their_tests(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "compute-sanitizer").write_text(SANITIZER)
     (tmp_path / "compute-sanitizer").chmod(0o755)
-    sanitizer, report = code("sanitizer"), code("report")
+    sanitizer, report = ci_code("sanitizer"), ci_code("report")
     monkeypatch.setattr(sanitizer, "TOOLS", {tool: sanitizer.TOOLS[tool] for tool in ("memcheck", "racecheck")})
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert sanitizer.available()
@@ -221,7 +208,7 @@ for name in sys.argv[1:]:
 
     monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr(bench, "CASE", 1)
-    about, *rows = bench.measured(cases, 8, [])
+    about, *rows = bench.measured(cases, small=False)
     assert about["device"] == "a GPU" and [row["case"] for row in rows] == names
     errors = [row["gpugrad"].get("error") for row in rows]
     assert errors == [None, "exit status 1: a planted fault", "it hung: ended after 1 s", None]

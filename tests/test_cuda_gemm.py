@@ -189,6 +189,21 @@ def test_without_an_algorithm(refused: set[int], lt: StandIn) -> None:
     assert lt.asked == 2 * len(refused) and len(lt.calls) == 2 - len(refused)
 
 
+def test_what_computes_a_product_is_named(lt: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was computed: of copies where the arrays cannot be read where they lie."""
+    from gpugrad.cuda import cublaslt, gemm
+
+    x = gpugrad.tensor(draw(2, 6, 8)).cuda()
+    apart = x[:, ::2, ::2]  # neither rows nor columns are next to each other
+    assert gemm.computed_by(x._array, x.mT._array) == "cuBLASLt"
+    assert gemm.computed_by(apart._array, apart.mT._array) == "cuBLASLt, of copies"
+    lt.refuses = {1}
+    cublaslt._described.cache_clear()
+    assert gemm.computed_by(x._array, x.mT._array) == "NumPy, for the simulated device"
+    monkeypatch.setattr(cublaslt, "library", lambda: None)
+    assert gemm.computed_by(x._array, x.mT._array) == "NumPy, for the simulated device"
+
+
 def test_without_an_algorithm_in_a_capture(lt: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     from gpugrad.cuda import array
 

@@ -1,10 +1,12 @@
-"""What was found, as Markdown: failures first, then kernels by family, products, training, sanitizer, tests by file."""
+"""What was found, as Markdown: failures, what is wanted and reached, training, products, kernels by family, and the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
+
+import verdict
 
 Found = dict[str, Any]
 
@@ -17,24 +19,44 @@ def failures(found: Found) -> dict[str, str]:
     """Everything that failed, and why."""
     failed = dict(_failed_tests(found.get("tests", {})))
     timings = found.get("timings", {})
-    for part in ("kernels", "steps"):
-        if "error" in timings.get(part, {}):
-            failed[f"timings of {part}"] = timings[part]["error"]
-    for row in timings.get("kernels", {}).get("cases", []):
+    for name, part in timings.items():
+        if isinstance(part, dict) and "error" in part:
+            failed[f"timings: {name}"] = part["error"]
+    for row in (row for part in KERNELS for row in timings.get(part, {}).get("cases", [])):
         if "error" in row["gpugrad"]:
             failed[f"kernel: {row['case']}"] = row["gpugrad"]["error"].strip().splitlines()[-1][:300]
         elif "wrong" in row:
             failed[f"kernel: {row['case']}"] = row["wrong"]
-    for row in timings.get("steps", {}).get("rows", []):
+    for row in step_rows(found):
         if row["peer"].startswith("gpugrad") and row["status"] in ("wrong", "failed"):
-            why = row.get("error") or f"differs from the reference by {row['difference']:.1e}"
-            failed[f"step: {row['case']}, {row['peer']}"] = why
+            failed[f"step: {row['case']}, {row['peer']}"] = _why(row)
+    for name, row in timings.get("training", {}).items():
+        if isinstance(row, dict) and "error" in row:
+            failed[f"training: {name}"] = row["error"]
     for tool, row in found.get("sanitizer", {}).get("tools", {}).items():
         failed |= {f"{tool}: {test}": ", ".join(kinds) for test, kinds in row["faults"].items()}
         failed |= {f"{tool}: {test}": why for test, why in row["failed"].items() if test not in row["faults"]}
         if "error" in row:
             failed[tool] = row["error"]
     return failed
+
+
+KERNELS = ("products", "kernels", "more kernels")
+STEPS = {
+    "steps": "Steps of training (forward, backward, Adam)",
+    "compiled steps": "Steps beside torch.compile",
+    "more steps": "Steps of other models",
+    "small ops": "Ops on few elements, where the host is what takes time",
+}
+
+
+def step_rows(found: Found) -> list[Found]:
+    """Those of steps of training, of all parts."""
+    return [row for part in STEPS for row in found.get("timings", {}).get(part, {}).get("rows", [])]
+
+
+def _why(row: Found) -> str:
+    return row.get("error") or f"differs from the reference by {row['difference']:.1e}"
 
 
 def _failed_tests(tests: Found) -> Iterator[tuple[str, str]]:
@@ -64,8 +86,9 @@ def unfinished(found: Found) -> list[str]:
 
 def markdown(found: Found) -> str:
     """All of it."""
-    parts = [*_heading(found), *_failures(found), *_families(found), *_products(found), *_steps(found)]
-    return "\n".join([*parts, *_sanitizer(found), *_files(found)]) + "\n"
+    parts = [*_heading(found), *_failures(found), *verdict.table(verdict.lines(found), _cell), *_steps(found)]
+    parts += [*_products(found), *_families(found), *_sanitizer(found), *_files(found)]
+    return "\n".join(parts) + "\n"
 
 
 def _heading(found: Found) -> Iterator[str]:
@@ -84,8 +107,6 @@ def _heading(found: Found) -> Iterator[str]:
         versions.append(f"{name} {version or 'missing'}")
     cuda = about["CUDA"]
     yield f"{', '.join(versions)}; CUDA runtime {cuda['runtime']}, driver for {cuda['driver supports']}, sm_{device['compute capability'].replace('.', '')}."
-    if not about["libraries"].get("nvmath", {}).get("version") and not cuda["simulated"]:
-        yield "Without nvmath products go through CuPy, and no step with a product can be captured."
     seconds = ", ".join(
         f"{phase} {found[phase]['seconds']:.0f} s" for phase in PHASES if "seconds" in found.get(phase, {})
     )
@@ -126,8 +147,9 @@ def family_tests(found: Found) -> dict[str, tuple[int, int, int]]:
 
 
 def _families(found: Found) -> Iterator[str]:
-    kernels = found.get("timings", {}).get("kernels", {})
-    tests, cases, copy = family_tests(found), kernels.get("cases", []), kernels.get("copy GB/s", 0)
+    timings = found.get("timings", {})
+    tests, copy = family_tests(found), timings.get("kernels", {}).get("copy GB/s", 0)
+    cases = [row for part in KERNELS for row in timings.get(part, {}).get("cases", [])]
     if copy:
         yield f"A copy within the device moves {copy:.0f} GB/s; `of copy` is a kernel's rate beside it. `error` is how far a"
         yield "result is from the CPU's in float64, of its largest value."
@@ -146,22 +168,22 @@ def _families(found: Found) -> Iterator[str]:
 def _case(row: Found | None, copy: float) -> list[str]:
     if row is None:
         return [""] * 6
-    mine, peer = row["gpugrad"], row.get("torch", {})
+    mine = row["gpugrad"]
     if "error" in mine:
         return [row["case"], "FAILED", *[""] * 4]
     rate = mine.get("GB/s")
     return [
         row["case"],
-        f"{row['error']:.1e}" + (" WRONG" if "wrong" in row else ""),
+        _error(row),
         _time(mine["seconds"]),
         f"{rate:.0f}" if rate else f"{mine['TFLOP/s']:.1f} TFLOP/s" if "TFLOP/s" in mine else "",
         f"{rate / copy:.2f}" if rate and copy else "",
-        _ratio(peer, mine),
+        _ratio(row),
     ]
 
 
-def _ratio(peer: Found, mine: Found) -> str:
-    return "FAILED" if "error" in peer else f"{peer['seconds'] / mine['seconds']:.2f}" if "seconds" in peer else ""
+def _ratio(row: Found) -> str:
+    return "FAILED" if "error" in row.get("torch", {}) else f"{row['ratio']:.2f}" if "ratio" in row else ""
 
 
 def _time(seconds: float) -> str:
@@ -169,36 +191,46 @@ def _time(seconds: float) -> str:
 
 
 def _products(found: Found) -> Iterator[str]:
-    rows = [row for row in found.get("timings", {}).get("kernels", {}).get("cases", []) if row["family"] == "gemm"]
+    rows = found.get("timings", {}).get("products", {}).get("cases", [])
     if not rows:
         return
-    yield "| product | error | time | TFLOP/s | torch.matmul's TFLOP/s | gpugrad's of it |"
-    yield "|---|---|---|---|---|---|"
+    yield "| product | computed by | error | time | TFLOP/s | torch.matmul's TFLOP/s | gpugrad's of it |"
+    yield "|---|---|---|---|---|---|---|"
     for row in rows:
         mine, peer = row["gpugrad"], row.get("torch", {})
         if "error" in mine:
-            yield f"| {row['case']} | FAILED | | | | |"
+            yield f"| {row['case']} | FAILED | | | | | |"
             continue
         theirs = f"{peer['TFLOP/s']:.1f}" if "TFLOP/s" in peer else "FAILED" if "error" in peer else ""
-        error = f"{row['error']:.1e}" + (" WRONG" if "wrong" in row else "")
-        cells = [row["case"], error, _time(mine["seconds"]), f"{mine['TFLOP/s']:.1f}", theirs, _ratio(peer, mine)]
+        rate = f"{mine['TFLOP/s']:.1f}"
+        cells = [row["case"], row["path"], _error(row), _time(mine["seconds"]), rate, theirs, _ratio(row)]
         yield f"| {' | '.join(cells)} |"
     yield ""
 
 
+def _error(row: Found) -> str:
+    return f"{max(row['error'], row.get('error here', 0)):.1e}" + (" WRONG" if "wrong" in row else "")
+
+
 def _steps(found: Found) -> Iterator[str]:
-    rows = found.get("timings", {}).get("steps", {}).get("rows", [])
-    if not rows:
-        return
-    peers = list(dict.fromkeys(row["peer"] for row in rows))
-    yield f"Steps of training (forward, backward, Adam); in brackets a time divided by gpugrad's. {'; '.join(found['timings']['steps'].get('left_out', []))}"
-    yield ""
-    yield f"| step, rows | {' | '.join(peers)} |"
-    yield "|---" * (len(peers) + 1) + "|"
-    for case, n in dict.fromkeys((row["case"], row["n"]) for row in rows):
-        of = {row["peer"]: row for row in rows if (row["case"], row["n"]) == (case, n)}
-        yield f"| {case}, {n} | {' | '.join(_step(of.get(peer)) for peer in peers)} |"
-    yield ""
+    for name, title in STEPS.items():
+        part = found.get("timings", {}).get(name, {})
+        rows = part.get("rows", [])
+        if not rows:
+            continue
+        peers = list(dict.fromkeys(row["peer"] for row in rows))
+        yield f"{title}; in brackets a time divided by gpugrad's. {'; '.join(part.get('left_out', []))}"
+        yield ""
+        yield f"| what, size | {' | '.join(peers)} |"
+        yield "|---" * (len(peers) + 1) + "|"
+        for case, n in dict.fromkeys((row["case"], row["n"]) for row in rows):
+            of = {row["peer"]: row for row in rows if (row["case"], row["n"]) == (case, n)}
+            yield f"| {case}, {n} | {' | '.join(_step(of.get(peer)) for peer in peers)} |"
+        yield ""
+        for row in rows:
+            if row["status"] in ("failed", "wrong"):
+                yield f"* {row['case']}, {row['peer']}: {row['status']}: {_cell(_why(row))}"
+        yield ""
 
 
 def _step(row: Found | None) -> str:

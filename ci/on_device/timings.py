@@ -1,4 +1,8 @@
-"""The phase `timings`: kernels against the bandwidth of a copy, and steps of training beside PyTorch and JAX."""
+"""The phase `timings`: steps of training beside PyTorch and JAX, products and kernels, and what training comes to.
+
+What is looked at most comes first. Each part is a program of its own, which writes what it finds as it goes, and has a
+share of the time that is left when it begins: one that hangs costs no other, and what it leaves goes to the next.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,64 @@ from typing import Any
 
 import jobs
 
-FOR_KERNELS = 0.65  # of the time
-STEPS = ["mlp-medium", "mlp-small", "embedding-layernorm", "cnn", "mlp-large"]  # the most looked at first
-PEERS = ["torch", "torch.graph", "jax.jit"]
+MLP = "mlp-medium"  # 784-512-512-10
+BATCH = 128
+# Compiling takes torch.compile long: a part of its own, in which gpugrad runs once more to compare with.
+PEERS = {
+    "steps": "gpugrad.graph,torch,torch.graph,jax.jit",
+    "compiled steps": "gpugrad.graph,torch.compile,torch.reduce-overhead",
+    "small ops": "torch",
+}
+MODELS = ("mlp-small", "embedding-layernorm", "cnn", "mlp-large")
+OPS = ("add", "gelu", "sum", "softmax", "matmul", "matmul-backward", "Linear", "LayerNorm")
+FEW = 4096  # elements of an op that takes the host longer than the device
+PATIENCE = 0.5  # of a part's time: what a peer has to compile a step and run it; all do so at the same time
+# By part its share of the time left when it begins, and a key of what it finds.
+SHARES = {
+    "steps": 0.5,
+    "products": 0.35,
+    "kernels": 0.45,
+    "training": 0.35,
+    "compiled steps": 0.7,
+    "small ops": 0.35,
+    "more kernels": 0.75,
+    "more steps": 1.0,
+}
+NEEDS = {part: "cases" if part in ("products", "kernels", "more kernels") else "rows" for part in SHARES}
+NEEDS["training"] = "curve mlp"
+FILES = {"rows": "results.json", "cases": "kernels.json", "curve mlp": "training.json"}
+
+
+def command(part: str, seconds: float, simulated: bool) -> list[str]:
+    """The module to run for a part that has so much time, and its arguments."""
+    if NEEDS[part] == "cases":
+        return ["gpugrad.bench.device", *["--small"] * simulated, "--only", part.replace(" ", "-")]
+    if part == "training":
+        return ["gpugrad.bench.training", *["--small"] * simulated]
+    rounds = "1" if simulated else "9"
+    how = ["--devices", "cuda", "--rounds", rounds, "--patience", f"{PATIENCE * seconds:.0f}"]
+    how += ["--no-ceilings", "--no-report", "--against", PEERS.get(part, PEERS["steps"])]
+    if part == "small ops":
+        return ["gpugrad", "bench", *(OPS[:1] if simulated else OPS), "--sizes", str(FEW), "--seconds", "0.03", *how]
+    cases = MODELS[:1] if simulated else MODELS if part == "more steps" else (MLP,)
+    return ["gpugrad", "bench", *cases, "--sizes", "8" if simulated else str(BATCH), "--seconds", "0.1", *how]
 
 
 class Part:
     """One program, and the file that it writes what it finds to as it goes. `needs` is a key of all that is of use."""
 
-    def __init__(self, name: str, needs: str, arguments: Sequence[str], folder: Path, file: str) -> None:
-        self.needs, self.file, self.log, self.error = needs, folder / name / file, folder / f"{name}.log", ""
-        self.command = [sys.executable, "-W", "ignore", "-m", *arguments, "--out", str(folder / name)]
+    def __init__(self, name: str, needs: str, folder: Path) -> None:
+        self.needs, self.folder, self.error, self.seconds = needs, folder / name, "", 0.0
+        self.file, self.log = self.folder / FILES[needs], folder / f"{name}.log"
 
-    def run(self, deadline: float, meanwhile: Callable[[], None]) -> bool:
+    def run(self, arguments: Sequence[str], deadline: float, meanwhile: Callable[[], None]) -> bool:
         """Run it; whether it came to its end."""
-        status = jobs.run(self.command, deadline, self.log, meanwhile=meanwhile)
+        began = time.monotonic()
+        whole = [sys.executable, "-W", "ignore", "-m", *arguments, "--out", str(self.folder)]
+        status = jobs.run(whole, deadline, self.log, meanwhile=meanwhile)
+        self.seconds = time.monotonic() - began
         if status is None:
-            self.error = "the time was over"
+            self.error = f"its time was over after {self.seconds:.0f} s"
         elif not self.found().get(self.needs):
             self.error = f"exit status {status}: {jobs.last_line(self.log)}"
         return status is not None
@@ -35,23 +80,19 @@ class Part:
     def found(self) -> dict[str, Any]:
         """What it has found so far."""
         found = json.loads(self.file.read_text()) if self.file.is_file() else {}
-        return found | ({"error": self.error} if self.error else {})
+        return found | {"seconds taken": round(self.seconds, 1)} | ({"error": self.error} if self.error else {})
 
 
-def run(simulated: bool, graphs: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
-    """Time kernels, then steps, as CUDA graphs too if `graphs`; `save` is given what is known every second."""
-    small = ["--small"] if simulated else []
-    much = ["--sizes", "16", "--rounds", "1"] if simulated else ["--sizes", "128", "--rounds", "7"]
-    bench = ["gpugrad", "bench", *(STEPS[1:2] if simulated else STEPS), "--devices", "cuda"]
-    bench += ["--against", ",".join([*(["gpugrad.graph"] if graphs else []), *PEERS])]
-    parts = {
-        "kernels": Part("kernels", "cases", ["gpugrad.bench.device", *small], scratch, "kernels.json"),
-        "steps": Part("steps", "rows", [*bench, *much, "--seconds", "0.05", "--no-ceilings"], scratch, "results.json"),
-    }
+def run(simulated: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
+    """Run every part; `save` is given what is known every second."""
+    parts = {name: Part(name, needs, scratch) for name, needs in NEEDS.items()}
 
     def known(complete: bool = False) -> dict[str, Any]:
         return {"complete": complete} | {name: part.found() for name, part in parts.items()}
 
-    until = time.monotonic() + FOR_KERNELS * jobs.seconds_left(deadline)
-    ended = [parts["kernels"].run(until, lambda: save(known())), parts["steps"].run(deadline, lambda: save(known()))]
+    ended = []
+    for name, part in parts.items():
+        seconds = SHARES[name] * jobs.seconds_left(deadline)
+        arguments = command(name, seconds, simulated)
+        ended.append(part.run(arguments, time.monotonic() + seconds, lambda: save(known())))
     return known(all(ended))

@@ -118,7 +118,12 @@ class Layer(Case):
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Case):
-    """A step of training: forward, loss, backward, update by Adam. Sizes are rows of a batch."""
+    """A step of training: forward, loss, backward, update by Adam. Sizes are rows of a batch.
+
+    Written for each peer as somebody would who knows it: PyTorch's Adam is the fused one on a GPU, `capturable` too where
+    it is captured; `torch.compile` is given model and loss as one function, which makes their backward one as well, and
+    runs them beside the fused Adam. (JAX is given the whole step, and may write over the old weights: `cases_jax.py`.)
+    """
 
     model: Callable[[Any], Any]
     data: Callable[[Any, int], tuple[Any, Any]]
@@ -129,12 +134,15 @@ class Training(Case):
         model = peer.place(self.model)
         x, target = self.data(peer, n)
         criterion = torch.nn.CrossEntropyLoss()
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.lr, capturable=peer.variant == "graph")
-        run = peer.compile(model)
+        fused = peer.library == "torch" and peer.device == "cuda"
+        optimizer = torch.optim.Adam(
+            model.parameters(), lr=self.lr, capturable=peer.variant == "graph", fused=fused or None
+        )
+        loss_of = peer.compile(lambda x, target: criterion(model(x), target))
 
         def step() -> Sequence[Any]:
             optimizer.zero_grad()
-            loss = criterion(run(x), target)
+            loss = loss_of(x, target)
             loss.backward()
             optimizer.step()
             return (loss,)

@@ -27,6 +27,7 @@ class JaxPeer(Peer):
     def __init__(self, name: str, device: str, dtype: str) -> None:
         if dtype == "float64":
             jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_default_matmul_precision", "highest")  # else float32 is TF32 on a GPU
         super().__init__(name, device, dtype)
         self.dtype = jnp.dtype(dtype)
         self.place_of_arrays = jax.devices("gpu" if device == "cuda" else "cpu")[0]
@@ -102,17 +103,16 @@ def _differentiated(peer: JaxPeer, function: Callable[..., Any], inputs: Sequenc
 
 
 def _training(peer: JaxPeer, case: Training, forward: Callable[..., Any], n: int) -> Step:
-    """Adam, written out."""
+    """The whole step as one function, which may write over the old state; Adam, written out."""
     weights = peer.weights(case.model)
-    x, target = case.data(peer, n)
+    batch = case.data(peer, n)
 
-    def loss_of(weights: dict[str, Any]) -> Any:
+    def loss_of(weights: dict[str, Any], x: Any, target: Any) -> Any:
         return _cross_entropy(forward(weights, x), target)
 
-    @peer.compile
-    def update(state: Any) -> Any:
+    def update(state: Any, x: Any, target: Any) -> Any:
         weights, first, second, t = state
-        loss, gradients = jax.value_and_grad(loss_of)(weights)
+        loss, gradients = jax.value_and_grad(loss_of)(weights, x, target)
         t = t + 1
         first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradients)
         second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradients)
@@ -122,12 +122,12 @@ def _training(peer: JaxPeer, case: Training, forward: Callable[..., Any], n: int
         )
         return (weights, first, second, t), loss
 
-    zeros = jax.tree.map(jnp.zeros_like, weights)
-    state = (weights, zeros, zeros, jnp.zeros((), jnp.float32))
+    run = peer.once(lambda: jax.jit(update, donate_argnums=0))
+    state = (weights, *[jax.tree.map(jnp.zeros_like, weights) for _ in range(2)], jnp.zeros((), jnp.float32))
 
     def step() -> Sequence[Any]:
         nonlocal state
-        state, loss = update(state)
+        state, loss = run(state, *batch)
         return (loss,)
 
     return step

@@ -1,10 +1,10 @@
 """Kernels timed on a CUDA device, against the bandwidth of a copy measured first: `python -m gpugrad.bench.device`.
 
-Each case runs for gpugrad and, where PyTorch sees the device, for PyTorch. On few elements its result is held to the
-CPU's in float64; on many it is timed: the median of several rounds, between CUDA events. A case that fails is a row that
-says so, and the others go on: in another process, where the fault has left the device unusable, ended the process or hung
-it. `--worker` is one process; `gpugrad bench` is the one to compare libraries with. On the simulator it runs too
-(`--small`), and its times mean nothing.
+Each case runs for gpugrad and, where PyTorch sees the device, for PyTorch. Before anything is timed, its result on few
+elements is held to the CPU's in float64, and that on the many that are timed to PyTorch's. Then both take turns: the
+median of several rounds, between CUDA events. A case that fails is a row that says so, and the others go on: in another
+process, where the fault has left the device unusable, ended the process or hung it. `--worker` is one process; `gpugrad
+bench` is the one to compare libraries with. On the simulator it runs too (`--small`), and its times mean nothing.
 """
 
 from __future__ import annotations
@@ -14,90 +14,23 @@ import importlib
 import importlib.util
 import json
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..atomic import atomic_write
-from .clock import between_events
-from .kernel_cases import CASES, TILE, TOLERANCES, Case, Place, Work
+from .kernel_cases import KERNELS, MORE_KERNELS, Case
+from .kernels import copy_bandwidth, measure
 from .machine import version
+from .products import PRODUCTS
 
-MANY, FEW = 2**26, 2**16  # elements: to be timed, to be compared with the CPU
-START, CASE = 90, 30  # seconds that a process has to start, and for each case
-ITEM = {"float64": 8, "float16": 2, "bfloat16": 2}  # bytes of an element; 4 for others
-
-
-def copy_bandwidth(torch: Any, n: int) -> float:
-    """Bytes a second, read and written, of a copy from device memory to device memory."""
-    place = Place(torch, "cuda")
-    source, target = place.random(n), place.random(n)
-
-    def work() -> None:
-        target.copy_(source)
-
-    work()
-    return 8 * n / _seconds(torch, work, n)
-
-
-def _seconds(torch: Any, work: Work, n: int) -> float:
-    """The median time of one piece of work, between events around several of them; of few elements it is done once."""
-    rounds, each = (7, 10) if n > FEW else (1, 1)
-    for _ in range(3 if n > FEW else 0):
-        work()
-    clock = between_events(torch)
-    return statistics.median(clock(work, each)[0] for _ in range(rounds)) / each
-
-
-def measure(case: Case, n: int, peers: Sequence[str]) -> dict[str, Any]:
-    """A case's row: by peer seconds and rate, or "error"; how far results are from the CPU's and each other's."""
-    row: dict[str, Any] = {"family": case.family, "case": case.name, "elements": n}
-    samples = []
-    for peer in peers:
-        torch = importlib.import_module(peer)
-        try:
-            if peer == "gpugrad":
-                row["error"] = _error(case, torch, min(n, FEW))
-            work = case.build_for(Place(torch, "cuda"), n)
-            samples.append(_sample(work()))
-            seconds = _seconds(torch, work, n)
-        except Exception:  # one failing kernel hides no other
-            row[peer] = {"error": traceback.format_exc(limit=-4)}
-            continue
-        row[peer] = {"seconds": seconds}
-        if case.arrays:
-            row[peer]["GB/s"] = ITEM.get(case.dtype, 4) * n * case.arrays / seconds / 1e9
-        if case.flops is not None:
-            row[peer]["TFLOP/s"] = case.flops(n) / seconds / 1e12
-    if len(samples) == 2:
-        row["difference"] = _distance(*samples)
-    for what, other in (("error", "the CPU's result in float64"), ("difference", "PyTorch's result")):
-        if not row.get(what, 0) <= TOLERANCES[case.dtype]:  # NaN is wrong too
-            row["wrong"] = f"{row[what]:.1e} of the largest value from {other}"
-    return row
-
-
-def _error(case: Case, torch: Any, n: int) -> float:
-    """How far the device's result is from the CPU's in float64."""
-    found, exact = (case.build_for(place, n)() for place in (Place(torch, "cuda"), Place(torch, "cpu", exact=True)))
-    return _distance(found.detach().double().cpu().numpy(), exact.detach().numpy())
-
-
-def _distance(found: Any, expected: Any) -> float:
-    """The largest difference, relative to the largest value; NaN if either has one."""
-    return float(abs(found - expected).max() / (abs(expected).max() or 1.0))
-
-
-def _sample(out: Any) -> Any:
-    """Some of the results, evenly spread."""
-    flat = out.detach().reshape(-1)
-    return flat[:: max(1, flat.shape[0] // TILE)].double().cpu().numpy()
+GROUPS = {"products": PRODUCTS, "kernels": KERNELS, "more-kernels": MORE_KERNELS}
+CASES = (*PRODUCTS, *KERNELS, *MORE_KERNELS)
+START, CASE = 90, 45  # seconds that a process has to start, and for each case
 
 
 def table(found: dict[str, Any]) -> str:
@@ -123,10 +56,11 @@ def line(row: dict[str, Any], copy: float) -> str:
         why = mine["error"].strip().splitlines()[-1][:120].replace("|", "/")
         return f"| {row['family']} | {row['case']} | FAILED: {why} | | | | | |"
     error = f"{row['error']:.1e}" + (" WRONG" if "wrong" in row else "")
-    cells = [row["family"], row["case"], error, f"{mine['seconds'] * 1e6:.1f} us", _rate(mine)]
+    name = row["case"] + (f" ({row['path']})" if "path" in row else "")
+    cells = [row["family"], name, error, f"{mine['seconds'] * 1e6:.1f} us", _rate(mine)]
     cells.append(f"{mine['GB/s'] / copy:.2f}" if "GB/s" in mine else "")
     cells.append("FAILED" if "error" in peer else _rate(peer))
-    cells.append(f"{peer['seconds'] / mine['seconds']:.2f}" if "seconds" in peer else "")
+    cells.append(f"{row['ratio']:.2f}" if "ratio" in row else "")
     return f"| {' | '.join(cells)} |"
 
 
@@ -144,16 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--worker", action="store_true", help="print a line of JSON for each case, and end after a fault"
     )
+    parser.add_argument("--only", choices=GROUPS, help="one group of cases")
     parser.add_argument("cases", nargs="*", help="cases, or what their names begin with")
     options = parser.parse_args(arguments)
-    n = 2**12 if options.small else MANY
-    cases = [c for c in CASES if not options.cases or any(c.name.startswith(name) for name in options.cases)]
     if options.worker:
-        return _work(cases, n)
+        return _work([case for case in CASES if case.name in options.cases], options.small)
+    cases = chosen(options.cases, options.only)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"cases": []}
-    for new in measured(cases, n, ["--small"] if options.small else []):
+    for new in measured(cases, options.small):
         if "case" in new:
             found["cases"].append(new)
             print(line(new, found["copy GB/s"]), flush=True)
@@ -165,17 +99,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return sum("error" in row["gpugrad"] or "wrong" in row for row in found["cases"])
 
 
+def chosen(names: Sequence[str], group: str | None) -> list[Case]:
+    """The cases whose names begin so, all without names; of one group, or of both."""
+    cases = CASES if group is None else GROUPS[group]
+    return [case for case in cases if not names or any(case.name.startswith(name) for name in names)]
+
+
 def _write(folder: Path, found: dict[str, Any]) -> None:
     for name, text in (("kernels.json", json.dumps(found, indent=1) + "\n"), ("kernels.md", table(found))):
         with atomic_write(folder / name) as file:
             file.write(text.encode())
 
 
-def measured(cases: Sequence[Case], n: int, options: list[str]) -> Iterator[dict[str, Any]]:
+def measured(cases: Sequence[Case], small: bool) -> Iterator[dict[str, Any]]:
     """The device and its figures, then a row for each case. RuntimeError if not even a copy could be measured."""
     left, started = list(cases), False
     while left:
-        worker = _Worker([*options, *(case.name for case in left)])
+        worker = _Worker([*["--small"] * small, *(case.name for case in left)])
         for new in worker.lines():
             if "case" in new:
                 left.pop(0)
@@ -188,7 +128,7 @@ def measured(cases: Sequence[Case], n: int, options: list[str]) -> Iterator[dict
         if worker.died and left:
             case = left.pop(0)
             error = {"error": worker.died}
-            yield {"family": case.family, "case": case.name, "elements": n, "gpugrad": error}
+            yield {"family": case.family, "case": case.name, "elements": case.size(small), "gpugrad": error}
 
 
 class _Worker:
@@ -227,22 +167,24 @@ class _Worker:
         return guard
 
 
-def _work(cases: Sequence[Case], n: int) -> int:
+def _work(cases: Sequence[Case], small: bool) -> int:
     import gpugrad
     from gpugrad.cuda import backend
 
     peers = ["gpugrad"] + (["torch"] if _torch_sees_the_device(backend.simulated()) else [])
+    copies = {peer: rate / 1e9 for peer, rate in copy_bandwidth(peers, small).items()}
     about = {
         "device": gpugrad.cuda.get_device_name(),
         "gpugrad": version("gpugrad"),
         "cupy": getattr(backend.cupy(), "__version__", "simulated"),
         "torch": version("torch") if len(peers) > 1 else "not compared",
         "python": platform.python_version(),
-        "copy GB/s": copy_bandwidth(gpugrad, n) / 1e9,
+        "copy GB/s": max(copies.values()),  # the faster of the two is what the device can do
+        "copies GB/s": copies,
     }
     print(json.dumps(about), flush=True)
     for case in cases:
-        row = measure(case, n, peers)
+        row = measure(case, peers, small)
         print(json.dumps(row), flush=True)
         if "error" in row["gpugrad"] and not _usable(gpugrad):
             return 0  # who asked for the cases starts another process for those that are left

@@ -1,6 +1,6 @@
 """One run of `gpugrad bench`: for each case and size, results are compared, then the peers are timed in turn.
 
-Each peer is a process of its own. They take turns, forwards and backwards, so that a machine that grows slower or
+Each peer is a process of its own. They make ready at the same time, and are timed one at a time: they take turns, forwards and backwards, so that a machine that grows slower or
 faster meanwhile is so for all; round by round a peer's time is divided by gpugrad's. Rounds go on until the median of
 every peer is known well enough, or there have been many.
 """
@@ -8,8 +8,10 @@ every peer is known well enough, or there have been many.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from .case import Case
 from .cases import choose
 from .digest import TOLERANCES, Digest, difference
 from .figures import half_width, summary
-from .peer import warm_up
+from .peer import ALIASES, missing, warm_up
 from .plan import Plan, make_plan
 from .workers import PeerError, WorkerProcess
 
@@ -37,18 +39,24 @@ ITEM_SIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 class Workers(dict[str, WorkerProcess]):
     """A process for each peer, made when first asked for."""
 
-    def __init__(self, dtype: str, threads: int) -> None:
-        self.dtype, self.threads = dtype, threads
+    def __init__(self, dtype: str, threads: int, patience: float | None) -> None:
+        self.dtype, self.threads, self.patience = dtype, threads, patience
         self.exact: WorkerProcess | None = None
 
     def __missing__(self, peer: str) -> WorkerProcess:
-        self[peer] = worker = WorkerProcess(peer, self.dtype, self.threads)
+        self[peer] = worker = WorkerProcess(peer, self.dtype, self.threads, patience=self.patience)
         return worker
+
+    def start(self, peers: Sequence[str]) -> None:
+        """Start gpugrad and those peers that can be run."""
+        for peer in ("gpugrad", *(ALIASES.get(peer, peer) for peer in peers)):
+            if missing(peer) is None:
+                self[peer].start()
 
     def reference(self, library: str) -> WorkerProcess:
         """The process that computes in float64 what others are compared with."""
         if self.exact is None:
-            self.exact = WorkerProcess(library, "float64", machine.cores())
+            self.exact = WorkerProcess(library, "float64", machine.cores(), patience=self.patience)
         return self.exact
 
     def __enter__(self) -> Workers:
@@ -68,8 +76,10 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         )
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    with Workers(options.dtype, options.threads) as workers:
+    with Workers(options.dtype, options.threads, options.patience) as workers:
+        workers.start(options.against)
         plan = make_plan(cases, options.devices, options.against, workers, backend.simulated())
+        workers.reference(plan.reference).start()
         results = _heading(options, plan)
         run = Run(options, plan, workers, results)
         run.measure_ceilings(cases)
@@ -157,11 +167,7 @@ class Run:
     ) -> list[dict[str, Any]]:
         """Check, then time: a row for each of the runners, with status ok, wrong or failed."""
         self.progress.say(f"{case.name} {n:,}: checking")
-        begun = {
-            peer: warm_up(peer) if case.group == "train" else 0 for _, peer in runners
-        }  # a graph's training is ahead
-        references = {skip: self._reference(case, n, skip) if check else "a ceiling" for skip in {*begun.values()}}
-        rows = [self._prepare(case, n, device, peer, references[begun[peer]]) for device, peer in runners]
+        rows = self._prepare_all(case, n, runners, check)
         live = [row for row in rows if row["status"] == "ok"]
         for number in range(rounds or MOST):
             self.progress.say(f"{case.name} {n:,}: round {number + 1}" + (f" of {rounds}" if rounds else ""))
@@ -172,8 +178,24 @@ class Run:
         for row in rows:
             if row["status"] == "ok":
                 row["seconds"], row["host"] = summary(row.pop("times")), summary(row.pop("hosts"))
-            self.workers[row["peer"]].ask("drop", device=row["device"])
+            with contextlib.suppress(PeerError):  # a peer that is gone holds nothing
+                self.workers[row["peer"]].ask("drop", device=row["device"])
         self.progress.clear()
+        return rows
+
+    def _prepare_all(self, case: Case, n: int, runners: list[tuple[str, str]], check: bool) -> list[dict[str, Any]]:
+        """The rows of all runners, which make ready at the same time: some compile for long."""
+        ahead = {
+            peer: warm_up(peer) if case.group == "train" else 0 for _, peer in runners
+        }  # a graph has trained already
+        with ThreadPoolExecutor(2 * len(runners) or 1) as pool:
+            skips = {*ahead.values()} if check else ()
+            references = {skip: pool.submit(self._reference, case, n, skip) for skip in skips}
+            rows = list(pool.map(lambda runner: self._prepare(case, n, *runner), runners))
+        for row in rows:
+            if row["status"] == "ok":
+                of_peer = references.get(ahead[row["peer"]])
+                self._compare(row, "a ceiling" if of_peer is None else of_peer.result())
         return rows
 
     def _reference(self, case: Case, n: int, skip: int) -> Digest | str:
@@ -190,7 +212,7 @@ class Run:
             return f"the reference failed: {error}"
         return found
 
-    def _prepare(self, case: Case, n: int, device: str, peer: str, reference: Digest | str) -> dict[str, Any]:
+    def _prepare(self, case: Case, n: int, device: str, peer: str) -> dict[str, Any]:
         row: dict[str, Any] = {"case": case.name, "group": case.group, "n": n, "unit": case.unit}
         row |= {"device": device, "peer": peer, "simulated": self.plan.simulated, "status": "ok"}
         try:
@@ -202,12 +224,16 @@ class Run:
             return row | {"status": "failed", "error": str(error)}
         row |= {"sets": answer["sets"], "input_bytes": answer["bytes"], "times": [], "hosts": []}
         row["past_cache"] = bool(self.past[device]) and answer["bytes"] >= self.past[device]
+        return row | {"digest": answer["digest"]}
+
+    def _compare(self, row: dict[str, Any], reference: Digest | str) -> None:
+        found = row.pop("digest")
         if isinstance(reference, str):
-            return row | {"unchecked": reference}
-        row["difference"] = difference(answer["digest"], reference)
+            row["unchecked"] = reference
+            return
+        row["difference"] = difference(found, reference)
         if row["difference"] > TOLERANCES[self.options.dtype]:
             row["status"] = "wrong"
-        return row
 
     def _time_once(self, row: dict[str, Any], live: list[dict[str, Any]]) -> None:
         try:

@@ -35,8 +35,8 @@ def add_bench_command(commands: Any) -> None:
         "--against",
         type=_names((*_PEERS, "none")),
         default=["torch"],
-        help=f"peers, with commas: {', '.join(_PEERS)}; torch and gpugrad run op by op, .compile is torch.compile, .graph "
-        "a CUDA graph, jax.jit (jax) compiled by jax.jit; none: gpugrad alone (default: torch)",
+        help=f"peers, with commas: {', '.join(_PEERS)}; torch and gpugrad run op by op, .compile is torch.compile, "
+        ".reduce-overhead the same in that mode, .graph a CUDA graph, jax.jit (jax) compiled by jax.jit; none: gpugrad alone (default: torch)",
     )
     p.add_argument("--sizes", type=_sizes, help="elements of the main input, for train rows of a batch; with commas")
     p.add_argument(
@@ -50,8 +50,14 @@ def add_bench_command(commands: Any) -> None:
     )
     p.add_argument("--seconds", type=positive(float), default=0.1, help="how long one takes (default: 0.1)")
     p.add_argument(
+        "--patience",
+        type=positive(float),
+        help="seconds that a peer may take for an answer, compiling included; then it is ended (default: no limit)",
+    )
+    p.add_argument(
         "--no-ceilings", action="store_true", help="do not measure first what a copy and a large product reach"
     )
+    p.add_argument("--no-report", action="store_true", help="write results.json alone: no report.html, no plots")
     p.add_argument(
         "--out",
         metavar="DIR",
@@ -88,5 +94,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from .report import write_report
 
     results = bench(arguments)
-    write_report(results, arguments.out)
+    if not arguments.no_report:
+        write_report(results, arguments.out)
     return int(any(row["status"] in ("wrong", "failed") for row in results["rows"]))

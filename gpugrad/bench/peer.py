@@ -1,7 +1,8 @@
 """A peer, in its own process: a library on a device, and one way to run it.
 
-`gpugrad` and `torch` run op by op. `.compile` is `torch.compile`, `.graph` a step captured once as a CUDA graph and
-replayed, and `jax.jit` is JAX, compiled by `jax.jit`.
+`gpugrad` and `torch` run op by op. `.compile` is `torch.compile`, `.reduce-overhead` the same with that mode, which replays
+CUDA graphs of its own, `.graph` a step captured once as a CUDA graph and replayed, and `jax.jit` is JAX, compiled by
+`jax.jit`. float32 is float32 for all of them: no TF32.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from . import clock
 from .case import Case, Step
 from .machine import version
 
-PEERS = ("gpugrad", "gpugrad.graph", "torch", "torch.compile", "torch.graph", "jax.jit")
+PEERS = ("gpugrad", "gpugrad.graph", "torch", "torch.compile", "torch.reduce-overhead", "torch.graph", "jax.jit")
 ALIASES = {"jax": "jax.jit"}
+COMPILED = {"compile": None, "reduce-overhead": "reduce-overhead"}  # the modes of torch.compile
 WARM_UP = 3  # runs before a capture: kernels are compiled, optimizers get their state
 
 
@@ -54,8 +56,8 @@ class Peer:
         self.torch = self.module
         self.dtype = getattr(self.module, dtype, None)
         if self.library == "torch":
-            self.module.backends.cudnn.allow_tf32 = False  # float32 is float32, for every peer
-        if self.variant == "compile":
+            self.module.backends.cudnn.allow_tf32 = False  # what it does with products it does by itself
+        if self.variant in COMPILED:
             self.module.compiler.reset()  # it gives up on code that it has compiled for many shapes
         self.bytes = self._drawn = 0
         self._kept: list[Any] = []
@@ -109,7 +111,19 @@ class Peer:
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function` as this variant runs it."""
-        return self.once(lambda: self.torch.compile(function) if self.variant == "compile" else function)
+        return self.once(lambda: self._compiled(function) if self.variant in COMPILED else function)
+
+    def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        mode = COMPILED[self.variant]
+        run: Callable[..., Any] = self.torch.compile(function, mode=mode)
+        if mode is None:
+            return run
+
+        def step(*inputs: Any) -> Any:
+            self.torch.compiler.cudagraph_mark_step_begin()  # results of the step before may be overwritten
+            return run(*inputs)
+
+        return step
 
     def build(self, case: Case, n: int) -> Step:
         """The step to time; captured as a CUDA graph if the variant says so."""
@@ -125,7 +139,7 @@ class Peer:
                 step()
         cuda.current_stream().wait_stream(aside)
         graph = cuda.CUDAGraph()
-        with cuda.graph(graph):
+        with cuda.graph(graph, stream=aside):  # where what the warm-up left behind belongs
             results = step()
 
         def replay(inputs_stay: Any = step) -> Any:  # a graph does not own the memory it reads

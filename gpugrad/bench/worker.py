@@ -6,6 +6,7 @@ It holds one piece of work for each device at a time, so that the peers can take
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -28,6 +29,7 @@ class Worker:
 
     def __init__(self, peer: str, dtype: str) -> None:
         self.peer, self.dtype = peer, dtype
+        importlib.import_module(peer.partition(".")[0])
         self.steps: dict[str, Any] = {}  # device -> what is timed there, and its clock
 
     def facts(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The peers' processes, seen from the one that measures: each is asked in turn, and only one works at a time."""
+"""The peers' processes, seen from the one that measures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +21,76 @@ class PeerError(RuntimeError):
 
 
 class WorkerProcess:
-    """One peer. It is started when first asked, and again after a crash."""
+    """One peer. It is started when first asked, and again after a crash.
 
-    def __init__(self, peer: str, dtype: str, threads: int, environment: Mapping[str, str] = os.environ) -> None:
+    One that lets `patience` seconds go by without an answer is ended, and not asked again: it would cost that once more.
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        dtype: str,
+        threads: int,
+        environment: Mapping[str, str] = os.environ,
+        patience: float | None = None,
+    ) -> None:
         self.command = [sys.executable, "-W", "ignore", "-m", "gpugrad.bench.worker", peer, dtype]
         self.environment = dict(environment) | dict.fromkeys(THREAD_VARIABLES, str(threads))
         if peer == "jax.jit":
             self.environment["NPROC"] = str(threads)  # how XLA sizes its pool
             self.environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # it would take most of the device's memory
+        self.patience, self.given_up = patience, ""
+        self.asking = threading.Lock()  # one request at a time
         self.process: subprocess.Popen[str] | None = None
         self.errors = Path()  # what the process writes there is shown if it dies
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """The answer to a request (see `worker.py`). PeerError if it failed, or the process ended."""
-        process = self.process or self._start()
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps({"do": do, **request}) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise PeerError(self._ended())
+        """The answer to a request (see `worker.py`). PeerError if it failed, took too long, or the process ended."""
+        with self.asking:
+            line = self._answer(json.dumps({"do": do, **request}))
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise PeerError(answer["error"].partition("\n")[0])
         return answer
+
+    def _answer(self, request: str) -> str:
+        if self.given_up:
+            raise PeerError(self.given_up)
+        process = self.process or self._start()
+        assert process.stdin is not None and process.stdout is not None
+        with self._watched(process):
+            try:
+                process.stdin.write(request + "\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+            except BrokenPipeError:
+                line = ""
+        if not line:
+            ended = self._ended()
+            raise PeerError(self.given_up or ended)
+        return line
+
+    @contextlib.contextmanager
+    def _watched(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        if self.patience is None:
+            yield
+            return
+
+        def end() -> None:
+            self.given_up = f"no answer came in {self.patience:.0f} s"
+            process.kill()
+
+        timer = threading.Timer(self.patience, end)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def start(self) -> None:
+        """Begin to load the library, so that peers do so at the same time; `ask` would else."""
+        if self.process is None and not self.given_up:
+            self._start()
 
     def _start(self) -> subprocess.Popen[str]:
         handle, name = tempfile.mkstemp(suffix=".txt")

@@ -76,6 +76,17 @@ def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bo
     return made
 
 
+def computed_by(a: Any, b: Any) -> str:
+    """What `product(a, b)` is computed by, in words: it is tried."""
+    if cublaslt.library() is not None:
+        out = empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), a.dtype)
+        if cublaslt.multiply(a, b, out):
+            return "cuBLASLt"
+        if cublaslt.multiply(contiguous(a), contiguous(b), out):
+            return "cuBLASLt, of copies"
+    return "NumPy, for the simulated device" if backend.simulated() else "CuPy"
+
+
 def _by_cupy(a: Any, b: Any, out: Any, accumulate: bool) -> DeviceArray:
     dtype = a.dtype
     if dtype in LOW_PRECISION:
