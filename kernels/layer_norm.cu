@@ -24,9 +24,11 @@
 //   layer_norm_backward    a grid of a few blocks an SM takes rows in turn; a thread has the same columns of each, so
 //                          that it adds up dweight and dbias in registers, and writes them once for its block. W is 16
 //                          bytes' worth if cols is a multiple of that, else 1. batch_norm.cu sums what the blocks wrote.
-//   rms_norm_forward       a row in registers, as in row_moments: one read, one write.
+//   layer_norm_forward, rms_norm_forward
+//                          a row in registers, as in row_moments: one read, one write. Longer rows go through row_moments
+//                          and normalize.
 //
-// Bytes moved, in rows * cols * sizeof(T): row_moments 1, normalize 2, layer_norm_backward 3, rms_norm_forward 2.
+// Bytes moved, in rows * cols * sizeof(T): row_moments 1, normalize 2, layer_norm_backward 3, *_norm_forward 2.
 #include "norm.cuh"
 #include "row.cuh"
 
@@ -189,6 +191,38 @@ row_sums(const T* __restrict__ dy, const T* __restrict__ x, const Compute<T>* __
 // ---- In one pass -----------------------------------------------------------------------------------------------------
 
 template <class T, class P, int THREADS, int EACH>
+__global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS) layer_norm_forward(
+    const T* __restrict__ x, const P* __restrict__ weight, const P* __restrict__ bias, T* __restrict__ out,
+    Compute<T>* __restrict__ mean, Compute<T>* __restrict__ variance, int64 rows, int cols, Compute<T> eps) {
+    using C = Compute<T>;
+    using Part = RowPart<T, THREADS, EACH>;
+    __shared__ C sums[THREADS / 32 + 1], squares[THREADS / 32 + 1];
+    const int64 row = static_cast<int64>(blockIdx.x) * blockDim.y + threadIdx.y;
+    const int64 start = row < rows ? row * cols : 0;
+    const typename Part::Span span(x + start, row < rows ? cols : 0);
+    Part part;
+    part.load(x + start, span, C(0));
+    C middle = 0;
+    part.each([&](C& v) { middle += v; });
+    middle = row_reduce<Sum, THREADS>(middle, sums) / cols;
+    C square = 0;
+    part.at_columns(span, [&](C& v, int) {
+        v -= middle;
+        square += v * v;
+    });
+    square = row_reduce<Sum, THREADS>(square, squares) / cols;
+    const C scale = reciprocal_root(square + eps);
+    part.each([&](C& v) { v *= scale; });
+    if (weight != nullptr) part.with_columns(span, weight, [](C& v, C own) { v *= own; });
+    if (bias != nullptr) part.with_columns(span, bias, [](C& v, C own) { v += own; });
+    part.store(out + start, span);
+    if (row < rows && threadIdx.x == 0) {
+        mean[row] = middle;
+        variance[row] = square;
+    }
+}
+
+template <class T, class P, int THREADS, int EACH>
 __global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS) rms_norm_forward(
     const T* __restrict__ x, const P* __restrict__ weight, T* __restrict__ out, int64 rows, int cols, Compute<T> eps,
     Compute<T> share) {
@@ -203,8 +237,8 @@ __global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS) rms_norm_forwar
     C square = 0;
     part.each([&](C& v) { square += v * v; });
     const C scale = reciprocal_root(row_reduce<Sum, THREADS>(square, squares) * share + eps);
-    if (weight == nullptr) part.each([&](C& v) { v *= scale; });
-    else part.at_columns(span, [&](C& v, int column) { v *= scale * widen(weight[column]); });
+    part.each([&](C& v) { v *= scale; });
+    if (weight != nullptr) part.with_columns(span, weight, [](C& v, C own) { v *= own; });
     part.store(out + start, span);
 }
 

@@ -6,6 +6,27 @@ namespace gpugrad {
 
 // ---- A row in registers ----------------------------------------------------------------------------------------------
 
+// A parameter's elements for the W columns from `column` on: 16 bytes at a time where the row's packs lie as the parameter's
+// do, else one by one. Neighbouring threads are W columns apart, so that single loads of a warp touch W times the lines.
+template <int W, class P> struct OfColumns {
+    Compute<P> item[W];
+
+    __device__ __forceinline__ OfColumns(const P* parameter, int column, bool aligned) {
+        constexpr int kWidth = kPack<P> < W ? kPack<P> : W;
+        if (aligned) {
+#pragma unroll
+            for (int i = 0; i < W; i += kWidth) {
+                const auto pack = load_pack<kWidth>(parameter + column + i);
+#pragma unroll
+                for (int k = 0; k < kWidth; ++k) item[i + k] = widen(pack.item[k]);
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < W; ++i) item[i] = widen(parameter[column + i]);
+        }
+    }
+};
+
 // One thread's part of a row: packs, and at most one element before the first and one behind the last.
 template <class T, int THREADS, int EACH> struct RowPart {
     using C = Compute<T>;
@@ -71,6 +92,22 @@ template <class T, int THREADS, int EACH> struct RowPart {
         for (int i = 0; i < EACH; ++i) f(item[i], other.item[i]);
         f(head, other.head);
         f(tail, other.tail);
+    }
+
+    // f(element, that of a parameter of its column) for each that is there; the parameter begins on a 16-byte boundary
+    template <class P, class F> __device__ __forceinline__ void with_columns(Span span, const P* parameter, F f) {
+        const int t = static_cast<int>(threadIdx.x);
+#pragma unroll
+        for (int p = 0; p < kPacks; ++p) {
+            const int at = t + p * THREADS;
+            if (at < span.packs) {
+                const OfColumns<kWidth, P> own(parameter, span.head + at * kWidth, span.head == 0);
+#pragma unroll
+                for (int i = 0; i < kWidth; ++i) f(item[p * kWidth + i], own.item[i]);
+            }
+        }
+        if (t < span.head) f(head, widen(parameter[t]));
+        if (span.tail() + t < span.cols) f(tail, widen(parameter[span.tail() + t]));
     }
 
     // f(element, its column) for each that is there

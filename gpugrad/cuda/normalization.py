@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import FLOATS
-from ..ops.normalization import _normalize, _rms_norm, moments, normalize_backward, rms_norm_backward
+from ..ops.normalization import _layer_norm, _normalize, _rms_norm, moments, normalize_backward, rms_norm_backward
 from .array import empty
 from .module import cuda_name, multiprocessors
-from .rows import LONG_THREADS, chunks, compute, fitting, kernel, ready, row_launch, struct
+from .rows import LONG_THREADS, SHAPES, chunks, compute, fitting, kernel, ready, row_launch, struct
 
-_SHAPES = ((8, 8), (16, 8), (32, 32), (64, 96), (128, 128))  # threads a row, elements a thread
-_SHAPES_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 32), (256, 32))
-# The same for layer_norm_backward, and blocks a multiprocessor
+# Of layer_norm_backward: threads a row, elements a thread, blocks a multiprocessor
 _BACKWARD = ((32, 8, 4), (128, 8, 4), (256, 8, 3), (256, 16, 2), (512, 16, 1))
 _COLUMNS, _STRETCH = 32, 256  # columns to a block of batch_norm.cu; rows, at least, if there are enough
 _BY_COLUMN, _BY_ROW, _BY_TABLE = "gpugrad::kByColumn", "gpugrad::kByRow", "gpugrad::kByTable"
@@ -84,17 +82,13 @@ def _scheme(plan: Plan, eps: float) -> Any:
     return struct(plan.per, plan.period, plan.channels, float(eps))
 
 
-def _shapes(x: Any) -> Any:
-    return _SHAPES_DOUBLE if x.itemsize == 8 else _SHAPES
-
-
 # ---- statistics ----
 
 
 def _row_moments(x: Any, rows: int, cols: int, mean: Any, variance: Any) -> None:
     """Mean (None: of RMS norm, which has none) and variance, or mean square, of rows."""
     name = f"{cuda_name(x.dtype)}, {'true' if mean is None else 'false'}"
-    shape = fitting(_shapes(x), cols)
+    shape = fitting(SHAPES[x.itemsize], cols, x.itemsize)
     if shape is None:
         run = kernel("layer_norm.cu", f"row_moments_long<{name}>")
         run((rows,), (LONG_THREADS,), (x, mean, variance, np.int64(cols)))
@@ -175,6 +169,26 @@ def _normalize_kernel(
     return _forward(plan, x, mean, variance, weight, bias, eps)
 
 
+@_layer_norm.kernel
+def _layer_norm_kernel(x: Any, weight: Any = None, bias: Any = None, *, dims: tuple[int, ...], eps: float) -> Any:
+    plan = _plan(x, dims, weight, bias)
+    if plan is None or plan.by != _BY_COLUMN or not x.size:
+        return NotImplemented
+    x, weight, bias = _all_ready(x, weight, bias)
+    kept = tuple([1 if d in dims else n for d, n in enumerate(x.shape)])
+    mean, variance = empty(kept, compute(x.dtype)), empty(kept, compute(x.dtype))
+    shape = fitting(SHAPES[x.itemsize], plan.cols, x.itemsize)
+    if shape is None:
+        _row_moments(x, plan.rows, plan.cols, mean, variance)
+        return _forward(plan, x, mean, variance, weight, bias, eps), [mean, variance]
+    out = empty(x.shape, x.dtype)
+    grid, block = row_launch(plan.rows, shape[0])
+    run = kernel("layer_norm.cu", f"layer_norm_forward<{_types(x, weight, bias)}, {shape[0]}, {shape[1]}>")
+    sizes = (np.int64(plan.rows), np.int32(plan.cols), compute(x.dtype).type(eps))
+    run(grid, block, (x, weight, bias, out, mean, variance, *sizes))
+    return out, [mean, variance]
+
+
 @_rms_norm.kernel
 def _rms_norm_kernel(x: Any, weight: Any = None, *, dims: tuple[int, ...], eps: float) -> Any:
     plan = _plan(x, dims, weight)
@@ -183,7 +197,7 @@ def _rms_norm_kernel(x: Any, weight: Any = None, *, dims: tuple[int, ...], eps: 
     if not x.size:
         return empty(x.shape, x.dtype)
     x, weight = _all_ready(x, weight)
-    shape = fitting(_shapes(x), plan.cols)
+    shape = fitting(SHAPES[x.itemsize], plan.cols, x.itemsize)
     if shape is None:
         return _forward(plan, x, None, _mean_squares(plan, x), weight, None, eps)
     out = empty(x.shape, x.dtype)

@@ -21,6 +21,11 @@ _FLOAT32 = np.dtype(np.float32)
 
 Shape = tuple[int, int]  # threads a row, elements a thread
 
+# Where a kernel holds one row. 32 elements a thread leave room for four warps of 32 threads a scheduler and more, which
+# are what hides the latency of memory; a row that fills less than half of its threads' elements costs instructions
+_SHAPES = ((8, 8), (16, 8), (32, 8), (32, 16), (32, 32), (64, 32), (128, 32), (256, 32), (512, 32))
+SHAPES = {2: _SHAPES, 4: ((8, 4), *_SHAPES), 8: ((8, 8), (16, 8), (32, 8), (32, 32), (128, 32), (256, 32))}  # by itemsize
+
 
 @functools.cache
 def kernel(file: str, name: str) -> Kernel:
@@ -38,9 +43,12 @@ def split(shape: Sequence[int], dim: int) -> tuple[int, int, int]:
     return prod(shape[:dim]), shape[dim], prod(shape[dim + 1 :])
 
 
-def fitting(shapes: Sequence[Shape], cols: int) -> Shape | None:
-    """The first of `shapes` that holds a row of `cols` elements in registers; None if it is too long for all."""
-    return next((s for s in shapes if cols <= s[0] * s[1]), None)
+def fitting(shapes: Sequence[Shape], cols: int, itemsize: int) -> Shape | None:
+    """The first of `shapes` that holds a row of `cols` elements in registers; None if it is too long for all.
+
+    What is less than 16 bytes before and behind the packs is held besides.
+    """
+    return next((s for s in shapes if cols < s[0] * s[1] + 16 // itemsize), None)
 
 
 def row_launch(rows: int, threads: int) -> tuple[tuple[int], tuple[int, int]]:

@@ -10,11 +10,10 @@ from ..dtypes import FLOATS
 from ..ops.softmax import _log_softmax, _softmax, log_softmax_grad, softmax_grad
 from .array import empty
 from .module import cuda_name
-from .rows import LONG_THREADS, MOST_COLUMNS, Shape, column_launch, fitting, kernel, ready, row_launch, split
+from .rows import LONG_THREADS, MOST_COLUMNS, SHAPES, Shape, column_launch, fitting, kernel, ready, row_launch, split
 
-# By what one row takes: registers are few in a backward, which holds two rows, and for float64
-_FORWARD = ((8, 8), (16, 8), (32, 32), (32, 96), (64, 96), (128, 128))
-_BACKWARD = ((8, 8), (16, 8), (32, 32), (64, 32), (128, 32), (256, 24))
+# Registers are few in a backward, which holds two rows, and for float64
+_BACKWARD = ((8, 8), (16, 8), (32, 8), (32, 16), (32, 32), (64, 32), (128, 32), (256, 24))
 _FORWARD_DOUBLE = ((8, 8), (16, 8), (32, 28), (128, 32), (256, 32))
 _BACKWARD_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 20), (256, 24))
 
@@ -37,7 +36,7 @@ def _launch(name: str, arrays: tuple[Any, ...], dim: Any, shapes: tuple[Shape, .
         sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
         kernel("softmax.cu", f"{name}_columns<{types}>")(grid, block, (*given, *sizes))
         return out
-    shape = fitting(shapes, n)
+    shape = fitting(shapes, n, x.itemsize)
     if shape is None:
         kernel("softmax.cu", f"{name}_long<{types}>")((outer,), (LONG_THREADS,), (*given, np.int64(n)))
         return out
@@ -48,7 +47,7 @@ def _launch(name: str, arrays: tuple[Any, ...], dim: Any, shapes: tuple[Shape, .
 
 
 def _forward(x: Any, dim: Any, log: bool) -> Any:
-    shapes = _FORWARD_DOUBLE if x.itemsize == 8 else _FORWARD
+    shapes = _FORWARD_DOUBLE if x.itemsize == 8 else SHAPES[x.itemsize]
     return _launch("softmax_forward", (x,), dim, shapes, log)
 
 

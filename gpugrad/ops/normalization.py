@@ -99,6 +99,26 @@ def _recorded_gradients(g: Any, x: Any, weight: Any, dims: Dims, eps: float) -> 
 _normalize.defvjp(_normalize_rule)
 
 
+@op(name="layer_norm", names=("input", "weight", "bias"), broadcasts=True, hidden=True)
+def _layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: Dims, eps: float) -> Any:
+    """`_normalize` by the moments of `x` itself, which a kernel finds in the same pass. They are hidden."""
+    mean, variance = normalization_numpy.moments(x, dims=dims)
+    return normalization_numpy.normalize(x, mean, variance, weight, bias, dims=dims, eps=eps), [mean, variance]
+
+
+def _layer_norm_rule(
+    g: Any, x: Any, weight: Any, hidden: Any, needs: Any, *, dims: Dims, eps: float
+) -> tuple[Any, ...]:
+    """The walk sums the gradients of weight and bias to their shapes."""
+    dy = g[0]
+    if isinstance(x, Tensor):
+        return *_recorded_gradients(dy, x, weight, dims, eps), dy
+    return normalize_backward(dy, x, *hidden, weight, needs=tuple(needs), dims=dims, eps=eps)
+
+
+_layer_norm.defvjp(_layer_norm_rule)
+
+
 def _check_floating(name: str, input: Any) -> None:
     """NotImplementedError for integers and bools."""
     if _dtype(input) not in FLOATS:
@@ -145,7 +165,7 @@ def layer_norm(
     """
     dims = _check_normalized_shape(input, normalized_shape, weight=weight, bias=bias)
     _check_floating("layer_norm", input)
-    return _normalize(input, *moments(input, dims=dims), weight, bias, dims=dims, eps=eps)
+    return _layer_norm(input, weight, bias, dims=dims, eps=eps)
 
 
 def _rms_norm_body(x: Any, weight: Any = None, *, dims: Dims, eps: float) -> Any:
