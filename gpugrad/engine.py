@@ -15,12 +15,12 @@ import numpy as np
 
 from .core import Tensor, mark_written, wrap
 from .device import apart, array_device
-from .dtypes import FLOATS
 from .fp_errors import SILENT, quiet, restore
 from .modes import state
-from .op import general, op
+from .op import general
 from .ops.arithmetic import accumulate
 from .ops.cast import cast
+from .ops.one import one, own
 from .ops.transfer import beside
 from .views import resync
 from .walk import Parent, call_hook, walk
@@ -94,19 +94,11 @@ def accumulate_grad(tensor: Tensor, g: Any, create_graph: bool) -> None:
 # ------------------------------------------------------------------------------------------------------- public
 
 
-_ONES = {dtype: np.broadcast_to(np.ones((), dtype), ()) for dtype in FLOATS}  # read-only
+def _cotangent(tensor: Tensor, g: Tensor | None, keep: bool, create_graph: bool) -> Any:
+    """The cotangent to start from at `tensor`; RuntimeError where none is given and none is implied.
 
-
-@op
-def _one(x: Any) -> Any:
-    """The cotangent that a walk starts from; of a 0-d NumPy array one that all walks share and nobody may write."""
-    if type(x) is np.ndarray and not x.shape:
-        return _ONES[x.dtype]
-    return np.ones_like(x) if x.shape else np.array(1, x.dtype, like=x)
-
-
-def _cotangent(tensor: Tensor, g: Tensor | None, create_graph: bool) -> Any:
-    """The cotangent to start from at `tensor`; RuntimeError where none is given and none is implied."""
+    Where what was saved is kept for another walk, it is not the 1 that rules know: they may not give away what they saved.
+    """
     if not tensor._requires_grad:
         raise RuntimeError(
             "element 0 of tensors does not require grad and does not have a grad_fn: nothing it was computed from "
@@ -119,8 +111,10 @@ def _cotangent(tensor: Tensor, g: Tensor | None, create_graph: bool) -> Any:
                 f"grad can be implicitly created only for scalar outputs; this one has shape {tuple(array.shape)}. "
                 "Reduce it first (y.sum().backward()), or give a gradient of the same shape."
             )
-        one = _one(array)
-        return wrap(_copy(one)) if create_graph else one
+        shared = one(array)
+        if create_graph:
+            return wrap(_copy(shared))
+        return _copy(shared) if keep else shared
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._array.shape != array.shape:
@@ -152,7 +146,7 @@ def _walk_in_mode(
     mode = state.grad
     token = quiet(SILENT)
     try:
-        cotangents = [_cotangent(t, g, create_graph) for t, g in zip(tensors, given, strict=True)]
+        cotangents = [_cotangent(t, g, keep, create_graph) for t, g in zip(tensors, given, strict=True)]
         state.grad = (mode or True) if create_graph else False
         anomaly = mode if mode is not True and mode else None
         return walk(roots, cotangents, targets, create_graph, keep, anomaly, accumulate_grad)
@@ -322,7 +316,7 @@ def _as_result(tensor: Tensor, g: Any, create_graph: bool) -> Tensor:
             g = call_hook(hook, g, create_graph)
     if create_graph:
         return g
-    return wrap(np.asarray(g) if isinstance(g, np.generic) else g)
+    return wrap(np.asarray(g) if isinstance(g, np.generic) else own(g))
 
 
 def _as_sequence(x: Any) -> Sequence[Any]:

@@ -11,6 +11,7 @@ from .device import ARRAY_TYPES, ArrayType, arrays_beside
 from .engine import place
 from .modes import enable_grad, no_grad, state
 from .op import PICK, pick
+from .ops.one import own
 
 
 class FunctionCtx:
@@ -85,7 +86,7 @@ class _FunctionOp:
                 return None
             array, shape, dtype = like
             return wrap(arrays_beside(array).full(shape, 0, dtype))
-        return g if isinstance(g, Tensor) else wrap(g)
+        return g if isinstance(g, Tensor) else wrap(own(g))
 
 
 def _taken(result: Any, parent: Any, kind: ArrayType, recording: bool, name: str) -> Any:

@@ -20,6 +20,7 @@ from .device import ARRAY_TYPES, apart, array_device
 from .op import PICK, pick, pick_hidden
 from .ops.arithmetic import accumulate
 from .ops.cast import cast
+from .ops.one import own
 from .ops.reduce import sum_to
 
 Parent = Any  # a Node or a leaf Tensor
@@ -259,7 +260,7 @@ def call_hook(hook: Callable[[Tensor], Any], g: Any, create_graph: bool) -> Any:
 
 
 def _writeable(g: Any) -> Any:
-    """`g` as an array that a hook may write: NumPy's scalars and broadcast arrays are not."""
+    """`g` as an array that a hook may write: NumPy's scalars and broadcast arrays are not, nor is what walks share."""
     if type(g) is np.ndarray:
         return g if g.flags.writeable else g.copy()
-    return np.asarray(g) if isinstance(g, np.generic) else g
+    return np.asarray(g) if isinstance(g, np.generic) else own(g)

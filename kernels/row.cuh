@@ -62,20 +62,21 @@ template <class T, int THREADS, int EACH> struct RowPart {
         tail = span.tail() + t < span.cols ? widen(row[span.tail() + t]) : missing;
     }
 
-    __device__ __forceinline__ void store(T* row, Span span) const {
+    // To a row that lies as the one loaded does, perhaps of a wider type.
+    template <class Out> __device__ __forceinline__ void store(Out* row, Span span) const {
         const int t = static_cast<int>(threadIdx.x);
 #pragma unroll
         for (int p = 0; p < kPacks; ++p) {
             const int at = t + p * THREADS;
             if (at < span.packs) {
-                Pack<T> pack;
+                Pack<Out, kWidth> pack;
 #pragma unroll
-                for (int i = 0; i < kWidth; ++i) pack.item[i] = narrow<T>(item[p * kWidth + i]);
+                for (int i = 0; i < kWidth; ++i) pack.item[i] = narrow<Out>(item[p * kWidth + i]);
                 store_pack<kWidth>(row + span.head + at * kWidth, pack);
             }
         }
-        if (t < span.head) row[t] = narrow<T>(head);
-        if (span.tail() + t < span.cols) row[span.tail() + t] = narrow<T>(tail);
+        if (t < span.head) row[t] = narrow<Out>(head);
+        if (span.tail() + t < span.cols) row[span.tail() + t] = narrow<Out>(tail);
     }
 
     // f(element) for each, the missing ones too
@@ -140,21 +141,21 @@ template <int N> struct Width {
     static constexpr int value = N;
 };
 
-template <class T> __device__ __forceinline__ bool lie_equally(const T*) { return true; }
-template <class T, class U, class... More>
+// Whether as many elements lie before the first boundary of W elements.
+template <int W, class T> __device__ __forceinline__ bool lie_equally(const T*) { return true; }
+template <int W, class T, class U, class... More>
 __device__ __forceinline__ bool lie_equally(const T* a, const U* b, const More*... more) {
-    static_assert(sizeof(T) == sizeof(U), "packs of all are of one width");
-    const auto apart = reinterpret_cast<uint64>(a) ^ reinterpret_cast<uint64>(b);
-    return (apart & 15u) == 0 && lie_equally(b, more...);
+    const auto apart = reinterpret_cast<uint64>(a) / sizeof(T) ^ reinterpret_cast<uint64>(b) / sizeof(U);
+    return apart % W == 0 && lie_equally<W>(b, more...);
 }
 
-// f(column, Width<W>) for every W elements from that column on that are this thread's: W is 16 bytes' worth where all
-// of `rows` allow it, 1 at the ends or where they do not lie equally. AHEAD of the wide ones are in flight, but of float64.
+// f(column, Width<W>) for every W elements from that column on that are this thread's: W is 16 bytes' worth of the first
+// of `rows` where all allow it, 1 at the ends or where they do not lie equally. AHEAD of the wide ones are in flight, but of float64.
 template <int THREADS, int AHEAD = 4, class F, class T, class... Rows>
 __device__ __forceinline__ void walk_row(int64 cols, F f, const T* row, const Rows*... rows) {
     constexpr int kWidth = kPack<T>, kAhead = sizeof(Compute<T>) == 8 ? 1 : AHEAD;
     const int64 first = elements_to_boundary(row);
-    const int64 head = lie_equally(row, rows...) && first < cols ? first : cols;
+    const int64 head = lie_equally<kWidth>(row, rows...) && first < cols ? first : cols;
     const int64 packs = (cols - head) / kWidth;
     for (int64 i = threadIdx.x; i < head; i += THREADS) f(i, Width<1>());
 #pragma unroll kAhead

@@ -21,7 +21,7 @@ SIZES = [1, 31, 32, 33, 1023, 4097]
 OPS = {
     *("softmax", "log_softmax", "softmax_grad", "log_softmax_grad"),
     *("moments", "normalize_over", "normalize_backward", "rms_norm", "rms_norm_backward"),
-    *("cross_entropy", "_cross_entropy_grad", "nll_loss", "_nll_loss_grad"),
+    *("layer_norm", "cross_entropy", "nll_loss", "_nll_loss_grad"),
 }
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import _one
 from ..inplace import assign, clear_view, in_order, reordered
 from ..ops import fill as fills
 from ..ops.cast import cast_float, cast_other
@@ -285,11 +284,6 @@ def zeros(shape: Any, dtype: Any) -> DeviceArray:
 def _(x: Any, *, value: Any, dtype: Any) -> Any:
     out = empty_like(x, dtype)
     return out if value is None or set_all(out, value) else NotImplemented
-
-
-@_one.kernel
-def _(x: Any) -> Any:
-    return filled(x.shape, 1, x.dtype)
 
 
 @write_sequence.kernel

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import FLOATS
-from ..ops.cross_entropy import _cross_entropy, _cross_entropy_grad, _nll_loss, _nll_loss_grad
+from ..ops.cross_entropy import _cross_entropy, _nll_loss, _nll_loss_grad, gradient_dtype
 from . import bounds
 from .array import empty
 from .module import cuda_name, multiprocessors
 from .rows import (
     LONG_THREADS,
     MOST_COLUMNS,
-    chunks,
+    SHAPES,
     column_launch,
     compute,
     fitting,
@@ -29,10 +29,9 @@ from .rows import (
 )
 
 _FILE = "cross_entropy.cu"
-_SHAPES = ((8, 8), (16, 8), (32, 32), (32, 96), (128, 48), (256, 64))  # threads a row, elements a thread
-_SHAPES_DOUBLE = ((8, 8), (16, 8), (32, 32), (128, 32), (256, 32))
-_SMOOTH, _SMOOTH_DOUBLE = _SHAPES[:3], _SHAPES_DOUBLE[:2]
-_THREADS = 256  # kTargetThreads
+_MOST_SMOOTH = {2: 1024, 4: 1024, 8: 128}  # classes in registers beside what smoothing needs, by itemsize
+_THREADS, _MOST_COUNTS = 256, 32  # kTargetThreads, blocks of target_counts
+_ONE_BLOCK = 1024  # threads that do all the work together
 
 
 def _fits(x: Any, target: Any, weight: Any, *more: Any) -> bool:
@@ -61,17 +60,18 @@ def _weights(weight: Any) -> Any:
 
 
 class _Losses:
-    """Where a forward writes: the losses themselves or, to be reduced, what each block sums up."""
+    """Where a forward writes: the losses themselves or, to be reduced, what each block sums up; one block reduces too."""
 
-    def __init__(self, x: Any, target: Any, blocks: int, reduction: str) -> None:
+    def __init__(self, x: Any, target: Any, blocks: int, reduction: str, alone: bool = False) -> None:
         each = reduction == "none"
         self.reduction, self.dtype, self.blocks = reduction, x.dtype, blocks
         self.losses = empty(target.shape, x.dtype) if each else None
-        self.parts = None if each else empty((blocks, 2), compute(x.dtype))
+        self.out = empty((), x.dtype) if alone else None
+        self.parts = None if each or alone else empty((blocks, 2), compute(x.dtype))
 
     def reduced(self) -> Any:
-        if self.losses is not None:
-            return self.losses
+        if self.parts is None:
+            return self.out if self.losses is None else self.losses
         out = empty((), self.dtype)
         mean = "true" if self.reduction == "mean" else "false"
         run = kernel(_FILE, f"add_up<{cuda_name(self.dtype)}, {mean}>")
@@ -87,27 +87,32 @@ def _cross_entropy_kernel(
         return NotImplemented
     x, target, weight = ready(x), ready(target), _weights(weight)
     outer, n, inner = split(x.shape, 1)
-    p = empty(x.shape, x.dtype)
-    last = (_choices(ignore_index, label_smoothing, n), bounds.words(), np.int32(bounds.number("cross_entropy")))
-    smooth, double = label_smoothing != 0, x.itemsize == 8
-    shape = fitting((_SMOOTH_DOUBLE if double else _SMOOTH) if smooth else _SHAPES_DOUBLE if double else _SHAPES, n)
+    dx, choices = empty(x.shape, gradient_dtype(x.dtype)), _choices(ignore_index, label_smoothing, n)
+    smooth, mean = label_smoothing != 0, reduction == "mean"
+    shape = None if smooth and n > _MOST_SMOOTH[x.itemsize] else fitting(SHAPES[x.itemsize], n, x.itemsize)
+    types, alone = _types(x, weight), False
     grid: Any
     block: Any
     sizes: Any
     if inner > 1:
         grid, block = column_launch(outer * inner, n)
-        name = f"cross_entropy_forward_columns<{_types(x, weight)}>"
-        sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
+        name, sizes = f"cross_entropy_columns<{types}>", (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
     elif shape is None:
-        grid, block, sizes = (outer,), (LONG_THREADS,), (np.int64(n),)
-        name = f"cross_entropy_forward_long<{_types(x, weight)}>"
+        grid, block = (outer,), (LONG_THREADS,)
+        name, sizes = f"cross_entropy_long<{types}>", (np.int64(n),)
     else:
         grid, block = row_launch(outer, shape[0])
+        if shape[1] <= 8 and 128 < outer * shape[0] <= _ONE_BLOCK and not smooth:
+            grid, block = (1,), (shape[0], _ONE_BLOCK // shape[0])
+        alone = grid == (1,) and not smooth and reduction != "none"
+        name = f"cross_entropy<{types}, {'true' if smooth else 'false'}, {shape[0]}, {shape[1]}, {block[1]}>"
         sizes = (np.int64(outer), np.int32(n))
-        name = f"cross_entropy_forward<{_types(x, weight)}, {'true' if smooth else 'false'}, {shape[0]}, {shape[1]}>"
-    losses = _Losses(x, target, grid[0], reduction)
-    kernel(_FILE, name)(grid, block, (x, target, weight, p, losses.losses, losses.parts, *sizes, *last))
-    return losses.reduced(), [p]
+    losses = _Losses(x, target, grid[0], reduction, alone)
+    written = (losses.losses, losses.parts) if inner > 1 or shape is None else (losses.losses, losses.parts, losses.out)
+    counts = _counts(target, weight, n, compute(x.dtype), choices, wanted=smooth or (mean and not alone))
+    last = (np.int32(mean), choices, bounds.words(), np.int32(bounds.number("cross_entropy")))
+    kernel(_FILE, name)(grid, block, (x, target, weight, dx, *written, *sizes, *counts, *last))
+    return losses.reduced(), [dx]
 
 
 @_nll_loss.kernel
@@ -130,42 +135,16 @@ def _blocks(target: Any) -> int:
     return max(1, min(-(-target.size // _THREADS), 4 * multiprocessors()))
 
 
-def _totals(target: Any, weight: Any, n: int, kind: Any, choices: Any) -> Any:
-    """The sums of the weights of all classes and of all targets: what soft targets and the mean need."""
-    blocks = _blocks(target)
+def _counts(target: Any, weight: Any, n: int, kind: Any, choices: Any, wanted: bool) -> tuple[Any, np.int32]:
+    """The sums of the weights of all classes and of all targets: what soft targets and the mean need, in parts."""
+    if not wanted:
+        return None, np.int32(0)
+    blocks = min(_blocks(target), _MOST_COUNTS)
     parts = empty((blocks, 2), kind)
     types = f"{cuda_name(kind)}, {cuda_name(kind if weight is None else weight.dtype)}"
     given = (target, weight, parts, np.int64(target.size), np.int64(n), choices)
     kernel(_FILE, f"target_counts<{types}>")((blocks,), (_THREADS,), given)
-    if blocks == 1:
-        return parts
-    totals = empty((1, 2), kind)
-    kernel(_FILE, f"add_parts<{cuda_name(kind)}>")((1,), (LONG_THREADS,), (parts, np.int64(blocks), totals))
-    return totals
-
-
-@_cross_entropy_grad.kernel
-def _cross_entropy_grad_kernel(
-    dy: Any, p: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
-) -> Any:
-    if not _fits(p, target, weight, dy):
-        return NotImplemented
-    dy, p, target, weight = ready(dy), ready(p), ready(target), _weights(weight)
-    outer, n, inner = split(p.shape, 1)
-    choices, mean = _choices(ignore_index, label_smoothing, n), reduction == "mean"
-    totals = _totals(target, weight, n, compute(p.dtype), choices) if mean or label_smoothing else None
-    dx = empty(p.shape, p.dtype)
-    last = (np.int32(reduction == "none"), np.int32(mean), choices)
-    if inner > 1:
-        grid, block = column_launch(outer * inner, n)
-        sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
-        run = kernel(_FILE, f"cross_entropy_backward_columns<{_types(p, weight)}>")
-        run(grid, block, (dy, p, target, weight, totals, dx, *sizes, *last))
-    else:
-        threads, pieces, block, rows = chunks(outer, n)
-        run = kernel(_FILE, f"cross_entropy_backward<{_types(p, weight)}, {threads}>")
-        run(pieces, block, (dy, p, target, weight, totals, dx, rows, *last))
-    return dx
+    return parts, np.int32(blocks)
 
 
 @_nll_loss_grad.kernel
@@ -177,11 +156,11 @@ def _nll_loss_grad_kernel(
     dy, target, weight = ready(dy), ready(target), _weights(weight)
     outer, n, inner = split(shape, 1)
     choices, mean = _choices(ignore_index, 0.0, n), reduction == "mean"
-    totals = _totals(target, weight, n, compute(dy.dtype), choices) if mean else None
+    counts = _counts(target, weight, n, compute(dy.dtype), choices, wanted=mean)
     dx = empty(shape, dy.dtype)
     dx.fill(0)
     sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
     last = (np.int32(reduction == "none"), np.int32(mean), choices)
     run = kernel(_FILE, f"nll_backward<{_types(dy, weight)}>")
-    run((_blocks(target),), (_THREADS,), (dy, target, weight, totals, dx, *sizes, *last))
+    run((_blocks(target),), (_THREADS,), (dy, target, weight, dx, *sizes, *counts, *last))
     return dx

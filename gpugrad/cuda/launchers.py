@@ -13,6 +13,7 @@ from . import lookup as lookup
 from . import loss as loss
 from . import matrices as matrices
 from . import normalization as normalization
+from . import one as one
 from . import optimizer as optimizer
 from . import perceptron as perceptron
 from . import pool as pool

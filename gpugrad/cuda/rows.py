@@ -24,7 +24,11 @@ Shape = tuple[int, int]  # threads a row, elements a thread
 # Where a kernel holds one row. 32 elements a thread leave room for four warps of 32 threads a scheduler and more, which
 # are what hides the latency of memory; a row that fills less than half of its threads' elements costs instructions
 _SHAPES = ((8, 8), (16, 8), (32, 8), (32, 16), (32, 32), (64, 32), (128, 32), (256, 32), (512, 32))
-SHAPES = {2: _SHAPES, 4: ((8, 4), *_SHAPES), 8: ((8, 8), (16, 8), (32, 8), (32, 32), (128, 32), (256, 32))}  # by itemsize
+SHAPES = {
+    2: _SHAPES,
+    4: ((8, 4), *_SHAPES),
+    8: ((8, 8), (16, 8), (32, 8), (32, 32), (128, 32), (256, 32)),
+}  # by itemsize
 
 
 @functools.cache

@@ -19,10 +19,12 @@ from ..core import Tensor
 from ..dtypes import FLOATS, as_dtype
 from ..op import op
 from .cast import cast
+from .compare import choose
 from .elementwise import not_implemented, zero
 from .matrix_numpy import multiples, row_maxima, row_sums
+from .one import is_one
 from .reduce import narrow, sum_over, wide
-from .softmax import log_softmax, softmax_grad
+from .softmax import log_softmax
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -96,19 +98,22 @@ def _class_shaped(weight: Any, ndim: int) -> Any:
     return weight.reshape((-1,) + (1,) * (ndim - 2))
 
 
-# ---- cross-entropy: one op that keeps the probabilities, from which its gradient is made ----
+# ---- cross-entropy: one op that makes its gradient in the same pass ----
+#
+# The gradient of one target's loss is A * p - a, where `a` weighs each class's `-log p` and sums to A. As the loss is
+# mostly the end of the forward pass, its cotangent is 1, and nothing is left to be done on the way back.
 
 
 @op(name="cross_entropy", names=("input", "target", "weight"), hidden=True)
 def _cross_entropy(
     x: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
-    """The reduced loss. Hidden is the softmax of `x`."""
+    """The reduced loss. Hidden is its gradient; float32 for float16, which does not hold what loss scaling is for."""
     scores = wide(x)
     weight = None if weight is None else wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
     shifted = scores - (row_maxima(scores) if x.ndim == 2 else _class_maxima(scores))
-    p = np.exp(shifted)
+    p = np.ascontiguousarray(np.exp(shifted))
     total = row_sums(p) if p.ndim == 2 else np.add.reduce(p, axis=1, keepdims=True)
     np.divide(p, total, p)
     log_total = np.log(total)
@@ -120,7 +125,16 @@ def _cross_entropy(
         losses += _smooth_losses(log_total - shifted, weight, at.keep) * (label_smoothing / x.shape[1])
     if at.keep is not None:
         losses = np.where(at.keep, losses, 0)
-    return narrow(at.reduce(losses, reduction), x.dtype), [narrow(p, x.dtype)]
+    gradient = _gradient(p, at, weight, label_smoothing)
+    return narrow(at.reduce(losses, reduction), x.dtype), [narrow(gradient, gradient_dtype(x.dtype))]
+
+
+def gradient_dtype(dtype: Any) -> Any:
+    """What the gradient of scores of a dtype is kept in."""
+    return _FLOAT32 if dtype == np.float16 else dtype
+
+
+_FLOAT32 = np.dtype(np.float32)
 
 
 def _smooth_losses(losses: Any, weight: Any, keep: Any) -> Any:
@@ -131,72 +145,67 @@ def _smooth_losses(losses: Any, weight: Any, keep: Any) -> Any:
     return total if keep is None else total * keep
 
 
-@op
-def _cross_entropy_grad(
-    dy: Any, p: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
-) -> Any:
-    """The gradient of the loss: per target `dy * (A * p - a)`, where `a` weighs each class's `-log p` and sums to A."""
-    scores = wide(p)
-    weight = None if weight is None else wide(weight)
-    at = _Targets(scores, target, weight, ignore_index, reduction)
-    scale = at.scale(wide(dy))
-    scale = scale * (1 - label_smoothing) if label_smoothing else scale
-    hard = scale if at.counts is None else scale * at.counts
+def _gradient(p: Any, at: _Targets, weight: Any, label_smoothing: float) -> Any:
+    """`A * p - a`, which overwrites `p`."""
+    one = p.dtype.type(1)
+    scale = one if at.divisor is None else one / at.divisor
+    hard = scale * (1 - label_smoothing) if label_smoothing else scale
+    hard = hard if at.counts is None else hard * at.counts
     if not label_smoothing:
-        grad = np.multiply(scores, _across_classes(hard), order="C")
+        p *= _across_classes(hard)
     else:
-        soft = at.scale(wide(dy)) * (label_smoothing / p.shape[1])
+        soft = scale * (label_smoothing / p.shape[1])
         soft = soft if at.keep is None else soft * at.keep
-        weights = np.ones_like(scores, shape=p.shape[1]) if weight is None else weight
-        grad = np.multiply(scores, _across_classes(hard + soft * np.add.reduce(weights)), order="C")
-        grad -= _across_classes(soft) * _class_shaped(weights, p.ndim)
-    grad.reshape(-1)[at.places] -= hard
-    return narrow(grad, p.dtype)
+        weights = np.ones_like(p, shape=p.shape[1]) if weight is None else weight
+        p *= _across_classes(hard + soft * np.add.reduce(weights))
+        p -= _across_classes(soft) * _class_shaped(weights, p.ndim)
+    p.reshape(-1)[at.places] -= hard
+    return p
 
 
 def _across_classes(x: Any) -> Any:
     """One number for each target, or for all, in a shape that broadcasts over the classes."""
-    return np.expand_dims(x, 1) if x.ndim else x
+    return x.reshape((x.shape[0], 1, *x.shape[1:])) if x.ndim else x
 
 
 def _cross_entropy_rule(
     g: Any, hidden: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
-    loss, of_p = g
-    (p,) = hidden
-    grad = None
-    if loss is not None:
-        params = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
-        grad = _cross_entropy_grad(loss, p, target, weight, **params)
-    if of_p is None:
-        return grad
-    through_p = softmax_grad(of_p, p, dim=(1,))
-    return through_p if grad is None else grad + through_p
+    dy, of_gradient = g
+    (gradient,) = hidden
+    dx = None if dy is None else gradient if is_one(dy) else gradient * _across_classes(dy)
+    if of_gradient is None:
+        return dx
+    a = _pull(gradient, target, weight, ignore_index, label_smoothing, reduction)
+    through = _through_gradient(of_gradient, gradient + a, sum_over(a, dim=(1,), keepdim=True))
+    return through if dx is None else dx + through
+
+
+def _pull(gradient: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str) -> Any:
+    """`a`, in the shape of the gradient, from the gradient of the loss that is linear."""
+
+    def linear(weight: Any, reduction: str) -> Any:
+        one = zero(sum_over(gradient, dim=(1,) if reduction == "none" else None, keepdim=False)) + 1
+        shape = tuple(gradient.shape)
+        return -_nll_loss_grad(one, target, weight, shape=shape, ignore_index=ignore_index, reduction=reduction)
+
+    a = linear(weight, reduction)
+    if not label_smoothing:
+        return a
+    soft = sum_over(linear(None, "sum"), dim=(1,), keepdim=True) * (label_smoothing / gradient.shape[1])
+    if reduction == "mean":
+        soft = soft / sum_over(linear(weight, "sum"), dim=None, keepdim=False)
+    return a * (1 - label_smoothing) + (soft if weight is None else soft * _class_shaped(weight, gradient.ndim))
+
+
+def _through_gradient(g: Any, scaled: Any, whole: Any) -> Any:
+    """The gradient of `A * p`, which is `scaled`; `whole` is A, 0 where a target does not count."""
+    product = scaled * g
+    share = sum_over(product, dim=(1,), keepdim=True) / choose(whole == 0, 1, whole)
+    return product - scaled * share
 
 
 _cross_entropy.defvjp(x=_cross_entropy_rule)
-
-
-def _slope_in_cotangent(g: Any, dy: Any, p: Any, target: Any, weight: Any, params: dict[str, Any]) -> Any:
-    """The gradient is linear in `dy`: its derivative along `g` is what a cotangent of ones gives."""
-    product = g * _cross_entropy_grad(zero(dy) + 1, p, target, weight, **params)
-    return sum_over(product, dim=(1,) if params["reduction"] == "none" else None, keepdim=False)
-
-
-def _slope_in_probabilities(g: Any, dy: Any, p: Any, target: Any, weight: Any, params: dict[str, Any]) -> Any:
-    """The gradient is affine in `p`: its derivative along `g` is the difference from that at zero."""
-    at_g = _cross_entropy_grad(dy, g, target, weight, **params)
-    return at_g - _cross_entropy_grad(dy, zero(p), target, weight, **params)
-
-
-_cross_entropy_grad.defvjp(
-    dy=lambda g, dy, p, target, weight, *, ignore_index, label_smoothing, reduction: _slope_in_cotangent(
-        g, dy, p, target, weight, dict(ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction)
-    ),
-    p=lambda g, dy, p, target, weight, *, ignore_index, label_smoothing, reduction: _slope_in_probabilities(
-        g, dy, p, target, weight, dict(ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction)
-    ),
-)
 
 
 # ---- negative log-likelihood: linear in its input, so that it and its gradient are adjoint ----
