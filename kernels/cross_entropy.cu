@@ -122,10 +122,10 @@ template <class C> struct Slopes {
         soft = s != C(0) && target.kept ? scale * C(choices.share) : C(0);
         all = soft != C(0) ? hard + soft * classes : hard;
     }
-    template <class P> __device__ __forceinline__ C at(C p, bool is_target, const P* weight, int64 c) const {
-        C made = p * all;
-        if (soft != C(0)) made -= soft * (weight == nullptr ? C(1) : C(widen(weight[c])));
-        return is_target ? made - hard : made;
+    // Without what is taken off at the target.
+    template <class P> __device__ __forceinline__ C at(C p, const P* weight, int64 c) const {
+        const C made = p * all;
+        return soft == C(0) ? made : made - soft * (weight == nullptr ? C(1) : C(widen(weight[c])));
     }
 };
 
@@ -139,9 +139,13 @@ template <int ROWS, class C> __device__ __forceinline__ Two<C> sum_rows(Two<C> m
     return {warp_reduce<Sum>(sum.loss), warp_reduce<Sum>(sum.weight)};
 }
 
+// Blocks to a multiprocessor that registers are to be left for: 24 warps, with 16 bytes times 8 a thread in flight.
+template <class T, bool SMOOTH, int THREADS, int EACH>
+constexpr int kResident = SMOOTH || EACH < 32 || sizeof(Compute<T>) == 8 ? 1 : THREADS < 128 ? 6 : 768 / THREADS;
+
 // The losses go to `losses`, or their sum to `parts` or, from a grid of one block, reduced to `out`; the others are null.
 template <class T, class P, bool SMOOTH, int THREADS, int EACH, int ROWS>
-__global__ void __launch_bounds__(THREADS* ROWS) cross_entropy(
+__global__ void __launch_bounds__(THREADS* ROWS, kResident<T, SMOOTH, THREADS, EACH>) cross_entropy(
     const T* __restrict__ x, const int64* __restrict__ targets, const P* __restrict__ weight,
     Gradient<T>* __restrict__ dx, T* __restrict__ losses, Two<Compute<T>>* __restrict__ parts, T* __restrict__ out,
     int64 rows, int cols, const Two<Compute<T>>* __restrict__ counts, int count,
@@ -162,8 +166,8 @@ __global__ void __launch_bounds__(THREADS* ROWS) cross_entropy(
     Two<C> whole = counted(counts, count);
 
     C top = -infinity<C>();
-    part.each([&](C& v) { top = Max::combine(top, v); });
-    top = row_reduce<Max, THREADS>(top, maxima);
+    part.each([&](C& v) { top = Top::combine(top, v); });
+    top = row_reduce<Top, THREADS>(top, maxima);
     C total = 0;
     part.each([&](C& v) {
         v -= top;
@@ -196,15 +200,14 @@ __global__ void __launch_bounds__(THREADS* ROWS) cross_entropy(
     }
 
     const Slopes<C> slopes(target, mean ? whole.weight : C(1), whole.loss, choices);
-    const int hit = target.kept ? static_cast<int>(target.at) : -1;
-    part.at_columns(span, [&](C& v, int c) {
-        v = slopes.at((SMOOTH ? exponential(v) : v) * last, c == hit, weight, c);
-    });
+    if constexpr (SMOOTH) part.at_columns(span, [&](C& v, int c) { v = slopes.at(exponential(v) * last, weight, c); });
+    else part.each([&](C& v) { v *= last * slopes.all; });
+    part.at_column(span, target.kept ? static_cast<int>(target.at) : -1, [&](C& v) { v -= slopes.hard; });
     part.store(dx + start, span);
 }
 
 template <class T, class P>
-__global__ void __launch_bounds__(kLongThreads) cross_entropy_long(
+__global__ void __launch_bounds__(kLongThreads, 1) cross_entropy_long(
     const T* __restrict__ x, const int64* __restrict__ targets, const P* __restrict__ weight,
     Gradient<T>* __restrict__ dx, T* __restrict__ losses, Two<Compute<T>>* __restrict__ parts, int64 cols,
     const Two<Compute<T>>* __restrict__ counts, int count,
@@ -222,7 +225,7 @@ __global__ void __launch_bounds__(kLongThreads) cross_entropy_long(
 #pragma unroll
         for (int i = 0; i < width.value; ++i) mine.add(widen(in.item[i]));
     }, x);
-    const C top = block_reduce<Max, kLongThreads>(mine.top, maxima);
+    const C top = block_reduce<Top, kLongThreads>(mine.top, maxima);
     const C total = block_reduce<Sum, kLongThreads>(mine.share(top), sums);
     const C log_total = logarithm(total), last = reciprocal(total);
     const Slopes<C> slopes(target, mean ? whole.weight : C(1), whole.loss, choices);
@@ -236,7 +239,7 @@ __global__ void __launch_bounds__(kLongThreads) cross_entropy_long(
             const C v = widen(in.item[i]) - top;
             if (choices.smoothing != 0)
                 smooth += (log_total - v) * (weight == nullptr ? C(1) : C(widen(weight[at + i])));
-            made.item[i] = narrow<Gradient<T>>(slopes.at(exponential(v) * last, at + i == hit, weight, at + i));
+            made.item[i] = narrow<Gradient<T>>(slopes.at(exponential(v) * last, weight, at + i) - (at + i == hit ? slopes.hard : C(0)));
         }
         store_pack<width.value>(dx + at, made);
     }, x, dx);
@@ -264,7 +267,7 @@ __global__ void __launch_bounds__(kColumnThreads) cross_entropy_columns(
     ScaledSum<C> sum;
 #pragma unroll (sizeof(C) == 8 ? 1 : 4)
     for (int64 k = threadIdx.y; k < mine; k += blockDim.y) sum.add(widen(x[start + k * inner]));
-    const C top = column_reduce<Max>(sum.top, scratch);
+    const C top = column_reduce<Top>(sum.top, scratch);
     const C total = column_reduce<Sum>(sum.share(top), scratch);
     const C log_total = logarithm(total), last = reciprocal(total);
     const Slopes<C> slopes(target, mean ? whole.weight : C(1), whole.loss, choices);
@@ -274,7 +277,7 @@ __global__ void __launch_bounds__(kColumnThreads) cross_entropy_columns(
     for (int64 k = threadIdx.y; k < mine; k += blockDim.y) {
         const C v = widen(x[start + k * inner]) - top;
         if (choices.smoothing != 0) smooth += (log_total - v) * (weight == nullptr ? C(1) : C(widen(weight[k])));
-        dx[start + k * inner] = narrow<Gradient<T>>(slopes.at(exponential(v) * last, k == hit, weight, k));
+        dx[start + k * inner] = narrow<Gradient<T>>(slopes.at(exponential(v) * last, weight, k) - (k == hit ? slopes.hard : C(0)));
     }
     smooth = column_reduce<Sum>(smooth, scratch);
     Two<C> loss{C(0), C(0)};

@@ -9,8 +9,8 @@
 //               in flight; grid.x blocks of 256 threads take tiles of 256 * W * L elements in turn. W is 1 where an
 //               array is not aligned; L is 1, and W too, for long formulas, which are bound by arithmetic.
 // map_strided   anything else that broadcasts, up to 8 dimensions (neighbours that can be are merged on the host): W
-//               neighbours along the last dimension a thread and pass, their place in each input from the index of the
-//               first. An input is read W elements at once where it is contiguous there, once where it is repeated. W is
+//               neighbours along the last dimension form a group, their place in each input from the index of the first,
+//               with a division for each dimension but one; L groups a thread and pass, 1 or 2. An input is read W elements at once where it is contiguous there, once where it is repeated. W is
 //               1 unless it divides the last dimension and every contiguous row starts on its boundary. `Index` is
 //               unsigned where all fits in it: 32-bit divisions.
 //
@@ -151,26 +151,62 @@ template <int... K> struct CountTo<0, K...> {
     using type = Places<K...>;
 };
 
-template <class F, class Index, int W, class... Out, int... K, class... In>
-__device__ __forceinline__ void map_group(
-    Index group, Outputs<Out...> out, const Axes<sizeof...(In)>& axes, Places<K...>, In... in) {
-    int64 offset[sizeof...(In)] = {};
-    Index rest = group;
-    for (int d = static_cast<int>(axes.count) - 1; d >= 0; --d) {
-        const auto size = static_cast<Index>(axes.size[d]);
-        const Index next = rest / size, at = rest - next * size;
-        ((offset[K] += static_cast<int64>(at) * axes.stride[K][d]), ...);
-        rest = next;
+// How far a group's first element lies from the first of all, in each input.
+template <int INPUTS> struct Reach {
+    int64 offset[INPUTS] = {};
+
+    template <class Index> __device__ __forceinline__ Reach(Index group, const Axes<INPUTS>& axes) {
+#pragma unroll 1  // there is mostly one
+        for (int d = static_cast<int>(axes.count) - 1; d > 0; --d) {
+            const auto size = static_cast<Index>(axes.size[d]);
+            const Index next = group / size;
+            move(group - next * size, d, axes);
+            group = next;
+        }
+        move(group, 0, axes);  // nothing lies beyond the first dimension: no division
     }
-    apply_and_store<F, W>(
-        out, static_cast<int64>(group) * W, Input<In>::template load<W>(in, offset[K], axes.step[K])...);
+    template <class Index> __device__ __forceinline__ void move(Index by, int d, const Axes<INPUTS>& axes) {
+#pragma unroll
+        for (int k = 0; k < INPUTS; ++k) offset[k] += static_cast<int64>(by) * axes.stride[k][d];
+    }
+};
+
+template <class In, int W, int L, int INPUTS>
+__device__ __forceinline__ auto load_groups(In in, const Reach<INPUTS> (&reach)[L], int k, int64 step) {
+    InFlight<W, L, typename Input<In>::template Loaded<W>> groups;
+#pragma unroll
+    for (int l = 0; l < L; ++l) groups.each[l] = Input<In>::template load<W>(in, reach[l].offset[k], step);
+    return groups;
 }
 
-template <class F, class Index, int W, class... Out, class... In>
+template <class F, int W, int L, class... Out, class... Groups>
+__device__ __forceinline__ void finish_groups(Outputs<Out...> out, int64 first, const Groups&... groups) {
+#pragma unroll
+    for (int l = 0; l < L; ++l) apply_and_store<F, W>(out, (first + l * kMapThreads) * W, groups.each[l]...);
+}
+
+// L groups, kMapThreads apart.
+template <class F, class Index, int W, int L, class... Out, int... K, class... In>
+__device__ __forceinline__ void map_groups(
+    int64 first, Outputs<Out...> out, const Axes<sizeof...(In)>& axes, Places<K...>, In... in) {
+    using At = Reach<sizeof...(In)>;
+    if constexpr (L == 1) {
+        const At reach[] = {At(static_cast<Index>(first), axes)};
+        finish_groups<F, W, L>(out, first, load_groups<In, W>(in, reach, K, axes.step[K])...);
+    } else {
+        static_assert(L == 2);
+        const At reach[] = {At(static_cast<Index>(first), axes), At(static_cast<Index>(first + kMapThreads), axes)};
+        finish_groups<F, W, L>(out, first, load_groups<In, W>(in, reach, K, axes.step[K])...);
+    }
+}
+
+template <class F, class Index, int W, int L, class... Out, class... In>
 __device__ __forceinline__ void strided_loop(int64 n, Outputs<Out...> out, const Axes<sizeof...(In)>& axes, In... in) {
-    GPUGRAD_GRID_LOOP(group, n)
-        map_group<F, Index, W>(
-            static_cast<Index>(group), out, axes, typename CountTo<static_cast<int>(sizeof...(In))>::type(), in...);
+    const typename CountTo<static_cast<int>(sizeof...(In))>::type places;
+    const int64 stride = static_cast<int64>(gridDim.x) * (kMapThreads * L);
+    int64 group = static_cast<int64>(blockIdx.x) * (kMapThreads * L) + threadIdx.x;
+    for (; group + (L - 1) * kMapThreads < n; group += stride) map_groups<F, Index, W, L>(group, out, axes, places, in...);
+    if (group < n) map_groups<F, Index, W, 1>(group, out, axes, places, in...);
 }
 
 // ---- kernels, by the number of outputs -------------------------------------------------------------------------------
@@ -188,18 +224,18 @@ __global__ void __launch_bounds__(kMapThreads, 2) map_flat_3(int64 n, A* a, B* b
     flat_loop<F, W, L>(n, Outputs<A, B, D>{a, {b, {d, {}}}}, in...);
 }
 
-template <class F, class Index, int W, class A, class... In>
+template <class F, class Index, int W, int L, class A, class... In>
 __global__ void __launch_bounds__(kMapThreads, 2) map_strided(int64 n, Axes<sizeof...(In)> axes, A* a, In... in) {
-    strided_loop<F, Index, W>(n, Outputs<A>{a, {}}, axes, in...);
+    strided_loop<F, Index, W, L>(n, Outputs<A>{a, {}}, axes, in...);
 }
-template <class F, class Index, int W, class A, class B, class... In>
+template <class F, class Index, int W, int L, class A, class B, class... In>
 __global__ void __launch_bounds__(kMapThreads, 2) map_strided_2(int64 n, Axes<sizeof...(In)> axes, A* a, B* b, In... in) {
-    strided_loop<F, Index, W>(n, Outputs<A, B>{a, {b, {}}}, axes, in...);
+    strided_loop<F, Index, W, L>(n, Outputs<A, B>{a, {b, {}}}, axes, in...);
 }
-template <class F, class Index, int W, class A, class B, class D, class... In>
+template <class F, class Index, int W, int L, class A, class B, class D, class... In>
 __global__ void __launch_bounds__(kMapThreads, 2) map_strided_3(
     int64 n, Axes<sizeof...(In)> axes, A* a, B* b, D* d, In... in) {
-    strided_loop<F, Index, W>(n, Outputs<A, B, D>{a, {b, {d, {}}}}, axes, in...);
+    strided_loop<F, Index, W, L>(n, Outputs<A, B, D>{a, {b, {d, {}}}}, axes, in...);
 }
 
 }  // namespace gpugrad

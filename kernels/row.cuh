@@ -111,6 +111,20 @@ template <class T, int THREADS, int EACH> struct RowPart {
         if (span.tail() + t < span.cols) f(tail, widen(parameter[span.tail() + t]));
     }
 
+    // f(element) of that column, if it is this thread's; no column is -1
+    template <class F> __device__ __forceinline__ void at_column(Span span, int column, F f) {
+        const int t = static_cast<int>(threadIdx.x), place = column - span.head - t * kWidth;
+        if (place >= 0 && place % (THREADS * kWidth) < kWidth) {
+#pragma unroll
+            for (int p = 0; p < kPacks; ++p)
+#pragma unroll
+                for (int i = 0; i < kWidth; ++i)
+                    if (place == p * THREADS * kWidth + i) f(item[p * kWidth + i]);
+        }
+        if (t < span.head && t == column) f(head);
+        if (span.tail() + t < span.cols && span.tail() + t == column) f(tail);
+    }
+
     // f(element, its column) for each that is there
     template <class F> __device__ __forceinline__ void at_columns(Span span, F f) {
         const int t = static_cast<int>(threadIdx.x);
@@ -164,6 +178,11 @@ __device__ __forceinline__ void walk_row(int64 cols, F f, const T* row, const Ro
 }
 
 // ---- Softmax ---------------------------------------------------------------------------------------------------------
+
+struct Top {  // the larger of two numbers, in one instruction: a NaN makes the sum of exponentials one, whatever is subtracted
+    static __device__ __forceinline__ float combine(float a, float b) { return fmaxf(a, b); }
+    static __device__ __forceinline__ double combine(double a, double b) { return fmax(a, b); }
+};
 
 // Of a sum of exponentials, which is from 1 to 2^31 or NaN: without the code for everything else, which costs registers.
 __device__ __forceinline__ float reciprocal(float x) { return __fdividef(1.0f, x); }

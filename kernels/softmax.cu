@@ -35,8 +35,8 @@ softmax_forward(const T* __restrict__ x, T* __restrict__ out, int64 rows, int co
     Part part;
     part.load(x + start, span, -infinity<C>());
     C top = -infinity<C>();
-    part.each([&](C& v) { top = Max::combine(top, v); });
-    top = row_reduce<Max, THREADS>(top, maxima);
+    part.each([&](C& v) { top = Top::combine(top, v); });
+    top = row_reduce<Top, THREADS>(top, maxima);
 
     C total = 0;
     part.each([&](C& v) {
@@ -89,7 +89,7 @@ softmax_forward_long(const T* __restrict__ x, T* __restrict__ out, int64 cols) {
 #pragma unroll
         for (int i = 0; i < width.value; ++i) mine.add(widen(in.item[i]));
     }, x);
-    const C top = block_reduce<Max, kLongThreads>(mine.top, maxima);
+    const C top = block_reduce<Top, kLongThreads>(mine.top, maxima);
     const C total = block_reduce<Sum, kLongThreads>(mine.share(top), sums);
     const C last = LOG ? logarithm(total) : reciprocal(total);
     walk_row<kLongThreads>(cols, [&](int64 at, auto width) {
@@ -142,7 +142,7 @@ softmax_forward_columns(const T* __restrict__ x, T* __restrict__ out, unsigned c
     ScaledSum<C> sum;
 #pragma unroll (sizeof(C) == 8 ? 1 : 4)
     for (int64 k = threadIdx.y; k < mine; k += blockDim.y) sum.add(widen(x[start + k * inner]));
-    const C top = column_reduce<Max>(sum.top, scratch);
+    const C top = column_reduce<Top>(sum.top, scratch);
     const C total = column_reduce<Sum>(sum.share(top), scratch);
     const C last = LOG ? logarithm(total) : reciprocal(total);
 #pragma unroll (sizeof(C) == 8 ? 1 : 4)

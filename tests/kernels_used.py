@@ -191,7 +191,7 @@ def formulas(dtype: Any) -> Work:
 
 
 def rows(dtype: Any) -> Work:
-    for cols in (16, 64, 128, 500, 2000, 5000, 20000):
+    for cols in (16, 64, 128, 200, 500, 1000, 2000, 4000, 8000, 16000, 20000):
         x, at = empty(dtype, 2, cols), index(2)
         weight, bias = empty(dtype, cols), empty(dtype, cols)
         yield lambda x=x: backward(F.softmax(x, 1))
@@ -200,6 +200,8 @@ def rows(dtype: Any) -> Work:
         yield lambda x=x, weight=weight: backward(F.rms_norm(x, weight.shape, weight))
         yield lambda x=x, at=at: F.cross_entropy(x, at).backward()
         yield lambda x=x, at=at: F.cross_entropy(x, at, label_smoothing=0.1).backward()
+    for count, cols in ((100, 10), (50, 100), (20, 200)):  # one block for all of them
+        yield lambda x=empty(dtype, count, cols), at=index(count): F.cross_entropy(x, at)
     x, at = empty(dtype, 2, 5, 7), index(2, 7)
     yield lambda: backward(F.softmax(x, 1))
     yield lambda: backward(F.log_softmax(x, 1))

@@ -329,6 +329,58 @@ def test_cross_entropy_of_pixels(smoothing: float, reduction: str) -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_of_as_many_rows_as_one_block_takes(dtype: Any) -> None:
+    for rows, classes in [(128, 10), (129, 10), (64, 100), (65, 100), (32, 200), (33, 200)]:
+        for reduction in ("mean", "sum"):
+            both(partial(F.cross_entropy, reduction=reduction), *losses(rows, classes, dtype), factor=64)
+
+
+@pytest.mark.parametrize("where", ["cpu", "cuda"])
+def test_the_gradient_of_cross_entropy_is_handed_on_once(where: str) -> None:
+    scores, targets = losses(5, 7)
+    x = gpugrad.tensor(scores).to(where).requires_grad_()
+    loss = F.cross_entropy(x, gpugrad.tensor(targets).to(where))
+    loss.backward(retain_graph=True)
+    once = on_host(x.grad).copy()
+    x.grad.zero_()
+    loss.backward(retain_graph=True)
+    np.testing.assert_array_equal(on_host(x.grad), once)
+    loss.backward()
+    np.testing.assert_array_equal(on_host(x.grad), 2 * once)
+    y = gpugrad.tensor(scores).to(where).requires_grad_()
+    (3 * F.cross_entropy(y, gpugrad.tensor(targets).to(where))).backward()
+    np.testing.assert_allclose(on_host(y.grad), 3 * once, rtol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["cpu", "cuda"])
+def test_the_cotangent_that_walks_share_is_not_written(where: str) -> None:
+    class Doubled(gpugrad.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            g *= 2
+            return g
+
+    x = gpugrad.ones(3).to(where).requires_grad_()
+    Doubled.apply(x.sum()).backward()
+    total = x.sum()
+    total.register_hook(lambda g: g.mul_(5))
+    total.retain_grad()
+    total.backward()
+    total.grad.mul_(7)
+    (g,) = gpugrad.autograd.grad(x.sum().reshape(()), [s := x.sum()], allow_unused=True)
+    assert g is None
+    (g,) = gpugrad.autograd.grad(s, [s])
+    g.mul_(11)
+    x.grad = None
+    x.sum().backward()
+    assert on_host(x.grad).tolist() == [1, 1, 1]
+
+
 def test_cross_entropy_of_long_rows() -> None:
     for classes, smoothing in [(8200, 0.0), (16400, 0.0), (16400, 0.1), (2000, 0.1)]:
         both(partial(F.cross_entropy, label_smoothing=smoothing), *losses(3, classes), factor=64)

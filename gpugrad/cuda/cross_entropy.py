@@ -89,7 +89,9 @@ def _cross_entropy_kernel(
     outer, n, inner = split(x.shape, 1)
     dx, choices = empty(x.shape, gradient_dtype(x.dtype)), _choices(ignore_index, label_smoothing, n)
     smooth, mean = label_smoothing != 0, reduction == "mean"
-    shape = None if smooth and n > _MOST_SMOOTH[x.itemsize] else fitting(SHAPES[x.itemsize], n, x.itemsize)
+    shape = fitting(SHAPES[x.itemsize][:-1], n, x.itemsize)  # the last would be one block to a multiprocessor
+    if smooth and n > _MOST_SMOOTH[x.itemsize]:
+        shape = None
     types, alone = _types(x, weight), False
     grid: Any
     block: Any

@@ -47,8 +47,9 @@ class Variant(NamedTuple):
 
     @property
     def loads(self) -> int:
-        """Loads of each input in flight."""
-        return self.formula.loads(compute_dtype(self.kinds) == np.float64) if self.formula.takes_several else 1
+        """Loads of each input in flight; of strided ones at most 2, as each has a place of its own to be found."""
+        loads = self.formula.loads(compute_dtype(self.kinds) == np.float64) if self.formula.takes_several else 1
+        return loads if self.flat else min(loads, 2)
 
 
 class Prepared(NamedTuple):
@@ -112,7 +113,7 @@ def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...]) -> 
     else:
         axes = layout.axes(tuple([convert is None for convert in kernel.convert]), width)
         groups = count // width
-        grid, before = blocks_for(groups, _THREADS, 16), (np.int64(groups), axes)
+        grid, before = blocks_for(groups, kernel.tile // width, 16), (np.int64(groups), axes)
     return Plan(kernel.launch, grid, layout.shape, made, before, convert)
 
 
@@ -236,5 +237,5 @@ def _kernel_name(v: Variant, struct: str) -> str:
     outs = [cuda_name(d) for d in v.made]
     suffix = "" if len(outs) == 1 else f"_{len(outs)}"
     index = "unsigned" if v.small else "long long"
-    loop = f"map_flat{suffix}<F, {v.width}, {v.loads}" if v.flat else f"map_strided{suffix}<F, {index}, {v.width}"
+    loop = f"map_flat{suffix}<F, {v.width}, {v.loads}" if v.flat else f"map_strided{suffix}<F, {index}, {v.width}, {v.loads}"
     return f"gpugrad::{loop}, {', '.join([*outs, *inputs])}>".replace("<F", f"<gpugrad::{struct}")
