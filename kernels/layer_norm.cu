@@ -21,7 +21,7 @@
 //   normalize, its gradient, row_sums
 //                          THREADS threads a row, 16 bytes at a time from the row's first boundary on; the first two cut
 //                          long rows into `chunk` elements along grid.y, with a block for each.
-//   layer_norm_backward    a grid of a few blocks an SM takes rows in turn; a thread has the same columns of each, so
+//   layer_norm_backward    as many blocks as fit take rows in turn; a thread has the same columns of each, so
 //                          that it adds up dweight and dbias in registers, and writes them once for its block. W is 16
 //                          bytes' worth if cols is a multiple of that, else 1. batch_norm.cu sums what the blocks wrote.
 //   layer_norm_forward, rms_norm_forward

@@ -20,6 +20,9 @@ namespace gpugrad {
 
 constexpr int kReduceThreads = 256;
 
+// Blocks to a multiprocessor at a time: the launcher makes four of each to share few results, and they are to start together.
+template <class T, class State> constexpr int kReduceBlocks = sizeof(State) <= 4 && sizeof(T) >= 2 ? 4 : 2;
+
 struct Reduction {
     int64 results, elements;  // `elements` to each result
     int64 share;              // elements to a part
@@ -151,7 +154,7 @@ __device__ __forceinline__ void put(const R& r, StateOf<R> state, int64 o, Out* 
 }
 
 template <class R, class T, class Out, bool NEIGHBOURS>
-__global__ void __launch_bounds__(kReduceThreads, 2)
+__global__ void __launch_bounds__(kReduceThreads, kReduceBlocks<T, StateOf<R>>)
 reduce_rows(const T* __restrict__ x, Out* __restrict__ out, StateOf<R>* __restrict__ parts, Reduction of,
             double number) {
     __shared__ StateOf<R> scratch[kReduceThreads / 32];
@@ -167,7 +170,7 @@ reduce_rows(const T* __restrict__ x, Out* __restrict__ out, StateOf<R>* __restri
 }
 
 template <class R, class T, class Out, bool SEGMENTS>
-__global__ void __launch_bounds__(kReduceThreads, 2)
+__global__ void __launch_bounds__(kReduceThreads, kReduceBlocks<T, StateOf<R>>)
 reduce_columns(const T* __restrict__ x, Out* __restrict__ out, StateOf<R>* __restrict__ parts, Reduction of,
                double number) {
     __shared__ StateOf<R> scratch[kReduceThreads];

@@ -80,6 +80,26 @@ template <class C> __device__ __forceinline__ C log_ndtr(C x) {  // through erfc
     return log1p(-normcdf(-x));
 }
 
+// 1 + erf(x / sqrt 2), for results stored as S. For half precision by -log2 erfc(|x| / sqrt 2) as a polynomial, a fit to a largest
+// relative error of 4e-6 of erfc up to 5.8, where that is less than half an ulp of 2. Half the instructions of erf, which
+// would bound 2-byte formulas instead of memory.
+template <class S, class C> __device__ __forceinline__ C twice_ndtr(C x) {
+    if constexpr (sizeof(Compute<S>) == sizeof(S)) {
+        return erf(x * kSqrtHalf<C>) + C(1);
+    } else {
+        const float a = fabsf(x);
+        float q = 1.7827655e-6f;
+        q = q * a - 6.0539180e-5f;
+        q = q * a + 9.2196825e-4f;
+        q = q * a - 8.4730359e-3f;
+        q = q * a + 5.3885072e-2f;
+        q = q * a + 0.45854560f;
+        q = q * a + 1.1512135f;
+        const float tail = exp2f(-q * a);
+        return x < 0.0f ? tail : 2.0f - tail;
+    }
+}
+
 // ---- digamma and trigamma --------------------------------------------------------------------------------------------
 // Recurrence up to 10 (DLMF 5.5.2, 5.15.5), asymptotic series (5.11.2, 5.15.8), reflection (5.5.4, 5.15.6).
 

@@ -230,3 +230,38 @@ def test_the_library_s_numbers() -> None:
             assert int(getattr(real, name)[member.name]) == int(member)
     assert list(real.matmul_heuristic_result_dtype.names)[:3] == list(StandIn.matmul_heuristic_result_dtype.names)
     assert issubclass(real.cuBLASLtError, Exception)
+
+
+def test_what_the_library_reads_where_it_lies_is_not_copied(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad.cuda import gemm
+
+    monkeypatch.setattr(gemm, "contiguous", lambda x: pytest.fail("copied"))
+    x, y, z = (gpugrad.tensor(draw(*shape), device=device) for shape in ((8, 12), (16, 12), (3, 16, 12)))
+    for a, b in ((x, y.mT), (x, z.mT), (y.mT, z[0]), (z[:, 4:].mT, z[:, 4:])):
+        assert gpugrad.allclose((a @ b).cpu(), a.cpu() @ b.cpu(), atol=1e-5)
+
+
+def test_a_training_step_of_linear_layers_is_ten_launches(
+    lt: StandIn, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gpugrad.cuda.simulator import module
+
+    layers = (gpugrad.nn.Linear(24, 16), gpugrad.nn.ReLU(), gpugrad.nn.Linear(16, 16), gpugrad.nn.ReLU())
+    model = gpugrad.nn.Sequential(*layers, gpugrad.nn.Linear(16, 4)).to(device)
+    optimizer = gpugrad.optim.Adam(model.parameters())
+    x, target = gpugrad.randn(32, 24).to(device), gpugrad.arange(32).to(device) % 4
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+
+    step()
+    launched, launch = [], module.Function.launch
+    monkeypatch.setattr(
+        module.Function, "launch", lambda self, *how: (launched.append(self.name), launch(self, *how))[1]
+    )
+    lt.calls.clear()
+    step()
+    assert len(lt.calls) == 8, lt.calls
+    assert ["cross_entropy<" in launched[0], "update<" in launched[1], len(launched)] == [True, True, 2], launched

@@ -63,13 +63,10 @@ def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bo
         return _without_terms(shape, a.dtype, out, bias, accumulate)
     if cublaslt.library() is not None:
         made = empty(shape, a.dtype) if out is None else out
-        beside = None if bias is None else cublaslt.Beside("BIAS", bias)
-        for x, y in ((a, b), (contiguous(a), contiguous(b))):
-            if cublaslt.multiply(x, y, made, beside, accumulate=accumulate):
-                return made
-            if bias is not None and cublaslt.multiply(x, y, made):
-                add_bias(made, bias, 1)
-                return made
+        if _by_library(a, b, made, bias, accumulate) or _by_library(
+            contiguous(a), contiguous(b), made, bias, accumulate
+        ):
+            return made
     made = _by_cupy(a, b, out, accumulate)
     if bias is not None:
         add_bias(made, bias, 1)
@@ -85,6 +82,18 @@ def computed_by(a: Any, b: Any) -> str:
         if cublaslt.multiply(contiguous(a), contiguous(b), out):
             return "cuBLASLt, of copies"
     return "NumPy, for the simulated device" if backend.simulated() else "CuPy"
+
+
+def _by_library(a: Any, b: Any, out: Any, bias: Any, accumulate: bool) -> bool:
+    """Whether cuBLASLt has computed it: with the bias or, if it does not take that beside, before it is added."""
+    if bias is None:
+        return cublaslt.multiply(a, b, out, accumulate=accumulate)
+    if cublaslt.multiply(a, b, out, cublaslt.Beside("BIAS", bias)):
+        return True
+    if not cublaslt.multiply(a, b, out):
+        return False
+    add_bias(out, bias, 1)
+    return True
 
 
 def _by_cupy(a: Any, b: Any, out: Any, accumulate: bool) -> DeviceArray:

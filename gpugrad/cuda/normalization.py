@@ -19,7 +19,8 @@ from .module import cuda_name, multiprocessors
 from .rows import LONG_THREADS, SHAPES, chunks, compute, fitting, kernel, ready, row_launch, struct
 
 # Of layer_norm_backward: threads a row, elements a thread, blocks a multiprocessor
-_BACKWARD = ((32, 8, 4), (128, 8, 4), (256, 8, 3), (256, 16, 2), (512, 16, 1))
+# that its registers leave room for (of float64 half as many): with two rows of 16 bytes times 2 a thread they keep 64 KiB in flight
+_BACKWARD = ((32, 8, 8), (128, 8, 8), (256, 8, 4), (256, 16, 2), (512, 16, 1))
 _COLUMNS, _STRETCH = 32, 256  # columns to a block of batch_norm.cu; rows, at least, if there are enough
 _BY_COLUMN, _BY_ROW, _BY_TABLE = "gpugrad::kByColumn", "gpugrad::kByRow", "gpugrad::kByTable"
 
@@ -292,6 +293,7 @@ class _Call(NamedTuple):
             return None
         threads, each, resident = shape
         (lines,), block = row_launch(plan.rows, threads)
+        resident = max(1, resident // 2) if self.x.itemsize == 8 else resident
         blocks = min(lines, resident * multiprocessors())
         dx = empty(self.x.shape, self.x.dtype) if needs[0] else None
         parts: Any = tuple([empty((blocks, plan.cols), self.kind) if need else None for need in needs[1:]])
