@@ -15,6 +15,8 @@
 //               unsigned where all fits in it: 32-bit divisions.
 //
 // Bytes moved: each input and the outputs once; a broadcast input comes from the caches.
+// Predicted from the machine code for an H200, in parts of a copy's rate, not yet measured: float32
+// formulas 0.95, GELU 0.9 (in bfloat16 two thirds of all instructions it can issue), bias add 0.9.
 #include "common.cuh"
 #include "math.cuh"
 #include "special.cuh"

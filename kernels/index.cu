@@ -42,17 +42,23 @@ template <class Index> __device__ __forceinline__ Spot spot(Index i, const Place
     const Index line = i / inner;
     Index column = i - line * inner, outer = line / count;
     Spot found{line - outer * count, 0};
+    // The first dimension behind the indexed one and the first before it are what is left of a division
     int d = static_cast<int>(places.dims) - 1;
-    for (; d >= static_cast<int>(places.outer_dims); --d) {
+    const int behind = static_cast<int>(places.outer_dims);
+#pragma unroll 1
+    for (; d > behind; --d) {
         const Index next = column / static_cast<Index>(places.extent[d]);
         found.offset += (column - next * static_cast<Index>(places.extent[d])) * places.step[d];
         column = next;
     }
-    for (; d >= 0; --d) {
+    if (d == behind) found.offset += column * places.step[d--];
+#pragma unroll 1
+    for (; d > 0; --d) {
         const Index next = outer / static_cast<Index>(places.extent[d]);
         found.offset += (outer - next * static_cast<Index>(places.extent[d])) * places.step[d];
         outer = next;
     }
+    if (d == 0) found.offset += outer * places.step[0];
     return found;
 }
 

@@ -17,19 +17,23 @@ template <int ARRAYS, class Index> struct Offsets {
     Index of[ARRAYS];
 };
 
-// How far element `i` of the walk lies from the first one in each array: as a `To`, which may be wider than `Index`.
+// How far element `i` of the walk lies from the first one in each array: as a `To`, which may be wider than `Index`. Nothing
+// lies beyond the first dimension, which needs no division.
 template <class To, class Index, int ARRAYS>
 __device__ __forceinline__ Offsets<ARRAYS, To> offsets_as(Index i, const Walk<ARRAYS>& walk) {
     Offsets<ARRAYS, To> found;
 #pragma unroll
     for (int a = 0; a < ARRAYS; ++a) found.of[a] = 0;
-    for (int d = static_cast<int>(walk.dims) - 1; d >= 0; --d) {
+#pragma unroll 1
+    for (int d = static_cast<int>(walk.dims) - 1; d > 0; --d) {
         const auto size = static_cast<Index>(walk.size[d]);
         const Index next = i / size, at = i - next * size;
 #pragma unroll
         for (int a = 0; a < ARRAYS; ++a) found.of[a] += at * static_cast<To>(walk.stride[a][d]);
         i = next;
     }
+#pragma unroll
+    for (int a = 0; a < ARRAYS; ++a) found.of[a] += i * static_cast<To>(walk.stride[a][0]);
     return found;
 }
 
@@ -43,7 +47,7 @@ __device__ __forceinline__ int64 divide(int64 a, int64 b) {
     return ((a | b) >> 32) == 0 ? static_cast<int64>(static_cast<unsigned>(a) / static_cast<unsigned>(b)) : a / b;
 }
 
-// The same of one array, without a division for the first dimension, and 0 if there are no dimensions.
+// The same of one array.
 __device__ __forceinline__ int64 offset(int64 i, const Walk<1>& walk) {
     int64 at = 0;
     for (int d = static_cast<int>(walk.dims) - 1; d > 0; --d) {

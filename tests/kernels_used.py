@@ -201,7 +201,7 @@ def rows(dtype: Any) -> Work:
         yield lambda x=x, at=at: F.cross_entropy(x, at).backward()
         yield lambda x=x, at=at: F.cross_entropy(x, at, label_smoothing=0.1).backward()
     for count, cols in ((100, 10), (50, 100), (20, 200)):  # one block for all of them
-        yield lambda x=empty(dtype, count, cols), at=index(count): F.cross_entropy(x, at)
+        yield lambda count=count, cols=cols: F.cross_entropy(empty(dtype, count, cols), index(count))
     x, at = empty(dtype, 2, 5, 7), index(2, 7)
     yield lambda: backward(F.softmax(x, 1))
     yield lambda: backward(F.log_softmax(x, 1))

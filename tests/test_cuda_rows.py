@@ -92,6 +92,15 @@ def test_softmax_of_rows(function: Any, dtype: Any) -> None:
         both(lambda x: function(x, -1), draw((5, cols), dtype), factor=32)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_as_long_as_threads_hold_and_longer(dtype: Any) -> None:
+    """Besides whole packs a row has a head and a tail, of less than 16 bytes each."""
+    spare = 16 // np.dtype(dtype).itemsize - 1
+    for held in (32, 64, 128, 256, 512, 1024):
+        for cols in (held + spare, held + spare + 1):
+            both(lambda x: gpugrad.softmax(x, -1), draw((3, cols), dtype), factor=32)
+
+
 @pytest.mark.parametrize("function", SOFTMAXES)
 @pytest.mark.parametrize("cols", [6145, 16385])
 def test_softmax_of_long_rows(function: Any, cols: int) -> None:

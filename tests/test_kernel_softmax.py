@@ -20,9 +20,9 @@ TYPES: dict[str, Any] = {
 }
 # threads a row and elements a thread
 SHAPES = {
-    "forward": [(8, 8), (16, 8), (32, 32), (32, 96), (64, 96), (128, 128)],
+    "forward": [(8, 8), (16, 8), (32, 8), (32, 16), (32, 32), (64, 32), (128, 32), (256, 32), (512, 32)],
     "forward double": [(8, 8), (16, 8), (32, 28), (128, 32), (256, 32)],
-    "backward": [(8, 8), (16, 8), (32, 32), (64, 32), (128, 32), (256, 24)],
+    "backward": [(8, 8), (16, 8), (32, 8), (32, 16), (32, 32), (64, 32), (128, 32), (256, 24)],
     "backward double": [(8, 8), (16, 8), (32, 32), (128, 20), (256, 24)],
 }
 
@@ -36,7 +36,7 @@ def module(kind: str, log: str) -> Any:
     """The kernels that rows of up to 1,024 columns need, and those of any length."""
     names = [f"gpugrad::softmax_{way}_long<{kind}, {log}>" for way in ("forward", "backward")]
     for way in ("forward", "backward"):
-        names += [f"gpugrad::softmax_{way}<{kind}, {log}, {t}, {e}>" for t, e in shapes(way, kind)[:4] if t * e <= 4096]
+        names += [f"gpugrad::softmax_{way}<{kind}, {log}, {t}, {e}>" for t, e in shapes(way, kind)[:5] if t * e <= 4096]
     return cupy.RawModule(
         code=kernel_source("softmax.cu"), options=("-std=c++17", f"-I{KERNELS}"), name_expressions=names
     )
@@ -44,7 +44,7 @@ def module(kind: str, log: str) -> Any:
 
 def run(way: str, kind: str, log: str, inputs: list[Any], out: Any, long: bool = False) -> None:
     rows, cols = out.shape
-    fitting = [s for s in shapes(way, kind)[:4] if cols <= s[0] * s[1] <= 4096]
+    fitting = [s for s in shapes(way, kind)[:5] if cols <= s[0] * s[1] <= 4096]
     if long or not fitting:
         kernel = module(kind, log).get_function(f"gpugrad::softmax_{way}_long<{kind}, {log}>")
         return kernel((rows,), (512,), (*inputs, out, np.int64(cols)))

@@ -237,5 +237,9 @@ def _kernel_name(v: Variant, struct: str) -> str:
     outs = [cuda_name(d) for d in v.made]
     suffix = "" if len(outs) == 1 else f"_{len(outs)}"
     index = "unsigned" if v.small else "long long"
-    loop = f"map_flat{suffix}<F, {v.width}, {v.loads}" if v.flat else f"map_strided{suffix}<F, {index}, {v.width}, {v.loads}"
+    loop = (
+        f"map_flat{suffix}<F, {v.width}, {v.loads}"
+        if v.flat
+        else f"map_strided{suffix}<F, {index}, {v.width}, {v.loads}"
+    )
     return f"gpugrad::{loop}, {', '.join([*outs, *inputs])}>".replace("<F", f"<gpugrad::{struct}")
