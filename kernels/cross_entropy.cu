@@ -254,7 +254,7 @@ __global__ void __launch_bounds__(kLongThreads, 1) cross_entropy_long(
 }
 
 template <class T, class P>
-__global__ void __launch_bounds__(kColumnThreads) cross_entropy_columns(
+__global__ void __launch_bounds__(kColumnThreads, 1) cross_entropy_columns(
     const T* __restrict__ x, const int64* __restrict__ targets, const P* __restrict__ weight,
     Gradient<T>* __restrict__ dx, T* __restrict__ losses, Two<Compute<T>>* __restrict__ parts, unsigned columns,
     int64 cols, unsigned inner, const Two<Compute<T>>* __restrict__ counts, int count,

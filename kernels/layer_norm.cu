@@ -225,7 +225,7 @@ __global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS) layer_norm_forw
 }
 
 template <class T, class P, int THREADS, int EACH>
-__global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS) rms_norm_forward(
+__global__ void __launch_bounds__(THREADS < 128 ? 128 : THREADS, 1) rms_norm_forward(
     const T* __restrict__ x, const P* __restrict__ weight, T* __restrict__ out, int64 rows, int cols, Compute<T> eps,
     Compute<T> share) {
     using C = Compute<T>;
