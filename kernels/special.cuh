@@ -80,9 +80,9 @@ template <class C> __device__ __forceinline__ C log_ndtr(C x) {  // through erfc
     return log1p(-normcdf(-x));
 }
 
-// 1 + erf(x / sqrt 2), for results stored as S. For half precision by -log2 erfc(|x| / sqrt 2) as a polynomial, a fit to a largest
-// relative error of 4e-6 of erfc up to 5.8, where that is less than half an ulp of 2. Half the instructions of erf, which
-// would bound 2-byte formulas instead of memory.
+// 1 + erf(x / sqrt 2), for results stored as S. For half precision -log2 erfc(|x| / sqrt 2) is a polynomial, fitted for a
+// largest relative error of erfc of 4e-6 up to 5.8, where erfc is less than half an ulp of 2. That takes half the
+// instructions of erf, which would bound formulas on 2 bytes instead of memory.
 template <class S, class C> __device__ __forceinline__ C twice_ndtr(C x) {
     if constexpr (sizeof(Compute<S>) == sizeof(S)) {
         return erf(x * kSqrtHalf<C>) + C(1);

@@ -21,8 +21,8 @@ _FLOAT32 = np.dtype(np.float32)
 
 Shape = tuple[int, int]  # threads a row, elements a thread
 
-# Where a kernel holds one row. 32 elements a thread leave room for four warps of 32 threads a scheduler and more, which
-# are what hides the latency of memory; a row that fills less than half of its threads' elements costs instructions
+# Where a kernel holds one row. With 32 elements a thread registers are left for 24 warps and more, which hide the latency of
+# memory; a row that fills less than half of its threads' elements costs instructions
 _SHAPES = ((8, 8), (16, 8), (32, 8), (32, 16), (32, 32), (64, 32), (128, 32), (256, 32), (512, 32))
 SHAPES = {
     2: _SHAPES,
