@@ -10,9 +10,10 @@
 //               array is not aligned; L is 1, and W too, for long formulas, which are bound by arithmetic.
 // map_strided   anything else that broadcasts, up to 8 dimensions (neighbours that can be are merged on the host): W
 //               neighbours along the last dimension form a group, their place in each input from the index of the first,
-//               with a division for each dimension but one; L groups a thread and pass, 1 or 2. An input is read W elements at once where it is contiguous there, once where it is repeated. W is
-//               1 unless it divides the last dimension and every contiguous row starts on its boundary. `Index` is
-//               unsigned where all fits in it: 32-bit divisions.
+//               with a division for each dimension but one; L groups a thread and pass, 1 or 2. An input is read W
+//               elements at once where it is contiguous there, once where it is repeated. W is 1 unless it divides the
+//               last dimension and every contiguous row starts on its boundary. `Index` is unsigned where all fits in
+//               it: 32-bit divisions.
 //
 // Bytes moved: each input and the outputs once; a broadcast input comes from the caches.
 // Predicted from the machine code for an H200, in parts of a copy's rate, not yet measured: float32
