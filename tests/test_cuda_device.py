@@ -227,13 +227,13 @@ def test_a_changed_header_is_compiled_again(device: str, tmp_path: Path, monkeyp
     backend.require()
     for path in module.folder().glob("*.cu*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    given: list[tuple[str, ...]] = []
+    given: list[str] = []
 
-    def record(**options: Any) -> Any:
-        given.append(options["options"])
+    def record(source: str, options: Any, names: Any, headers: str) -> Any:
+        given.append(headers)
         raise RuntimeError("not compiled")
 
-    monkeypatch.setattr(backend.cupy(), "RawModule", record)
+    monkeypatch.setattr(module.nvrtc, "load", record)
     monkeypatch.setattr(backend, "simulated", lambda: False)
     monkeypatch.setattr(module, "_toolkit_includes", list)
     monkeypatch.setattr(module, "folder", lambda: tmp_path)
@@ -261,10 +261,11 @@ def test_a_missing_library_says_what_to_install(
 
     backend.require()
 
-    def fail(**options: Any) -> None:
+    def fail(*given: Any, **options: Any) -> None:
         raise raised
 
     monkeypatch.setattr(backend.cupy(), "RawModule", fail)
+    monkeypatch.setattr(module.nvrtc, "load", fail)
     with pytest.raises(RuntimeError, match=says):
         module.compiled("// nothing has been compiled of this", "kernel")
 

@@ -332,7 +332,9 @@ def test_deterministic_sums_are_the_same_bits_every_time(device: str, monkeypatc
                 found[deterministic].add(total.cpu().numpy().tobytes())
         finally:
             gpugrad.use_deterministic_algorithms(False)
-    assert len(found[True]) == 1 < len(found[False])
+    assert len(found[True]) == 1
+    if simulated():
+        assert len(found[False]) > 1  # a GPU may happen to add in the same order
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -191,6 +191,8 @@ def _(parents: Any, saved: Any, dy: Any) -> Any:
 
 def grads_of_weight_and_bias(dy: Any, x: Any) -> tuple[Any, Any] | None:
     """Those of a linear layer (n, in) to (n, out), by one product; None if the library has no way to do it."""
+    if not x.size:
+        return None  # it takes no matrices without elements
     dw, db = empty((dy.shape[1], x.shape[1]), dy.dtype), empty((dy.shape[1],), dy.dtype)
     return (dw, db) if cublaslt.multiply(dy.T, x, dw, cublaslt.Beside("BGRADB", db)) else None
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import BY_NUMPY
-from . import backend
+from . import backend, nvrtc
 from .errors import explain_missing_library, missing
 
 Kernel = Callable[..., None]
@@ -55,7 +55,7 @@ def folder() -> Path:
 
 @functools.cache
 def _digest() -> str:
-    """A name for the texts of all kernels: CuPy keeps what it compiled by source and options, and looks into no header."""
+    """A name for the texts of all kernels, which a source may include."""
     found = hashlib.blake2b(digest_size=8)
     for path in sorted(folder().glob("*.cu*")):
         found.update(path.read_bytes())
@@ -103,11 +103,12 @@ def current_device() -> int:
 def _load(source: str, names: tuple[str, ...], device: int) -> list[Kernel]:
     cp = backend.cupy()
     options: tuple[str, ...] = ("-std=c++17", f"-I{folder()}")
-    if not backend.simulated():
-        options += (f"-DGPUGRAD_KERNELS={_digest()}", *(f"-I{p}" for p in _toolkit_includes()))
     try:
-        module = cp.RawModule(code=source, options=options, name_expressions=names)
-        return [module.get_function(name).kernel for name in names]
+        if backend.simulated():
+            module = cp.RawModule(code=source, options=options, name_expressions=names)
+            return [module.get_function(name).kernel for name in names]
+        options += tuple(f"-I{path}" for path in _toolkit_includes())
+        return nvrtc.load(source, options, names, _digest())
     except cp.cuda.compiler.CompileException as error:
         raise RuntimeError(f"a CUDA kernel does not compile:\n{error}") from None
     except (RuntimeError, ImportError) as error:

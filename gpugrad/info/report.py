@@ -75,10 +75,11 @@ def simulator() -> dict[str, Any]:
 
 def caches() -> dict[str, Any]:
     """Where compiled kernels are kept, and how much of them."""
-    from ..cuda.simulator.build import cache_folder
+    from ..cuda.cache import folder
 
     of_cupy = os.environ.get("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache"
-    return {"simulator": _folder(cache_folder()), "CuPy": _folder(Path(of_cupy))}
+    own = folder()
+    return {"simulator": _folder(own / "simulator"), "device": _folder(own / "cubins"), "CuPy": _folder(Path(of_cupy))}
 
 
 def _folder(path: Path) -> dict[str, Any]:

@@ -1,118 +1,73 @@
-"""CuPy itself on a machine without a GPU: the runtime library inside it, and the driver, replaced by driver.cc.
+"""CuPy itself on a machine without a GPU: with this folder on PYTHONPATH, every Python process has a device "Stand-in".
 
-    python -m attach ...           then what follows, as python would run it (with tests/stand_in on the path)
+    PYTHONPATH=tests/stand_in:. python -m pytest -m cuda            (or ci/gpu: all that it does on a GPU's machine)
 
-CuPy's extension modules contain CUDA's runtime library, whose functions are still in their tables of symbols: each is made
-to jump to the function of that name in driver.cc or, where there is none, to say so and fail. Kernels are compiled by the
-simulator's compiler in place of NVRTC, CuPy's own ones as well as ours. Only for Linux on x86-64.
+The simulator stands in for CuPy; this stands in for what is beneath CuPy, and so shows what is wrong in how CuPy, and
+nvmath, are called. CuPy's module `runtime` contains CUDA's runtime library, whose functions are still in its table of
+symbols: each is made to jump to the function of that name in driver.cc or, where there is none, to say so and fail.
+Kernels, CuPy's own too, are compiled by the simulator's compiler in place of NVRTC, which is not loaded. Only for Linux
+on x86-64. Settings:
+
+    GPUGRAD_STAND_IN_WITHOUT=nvmath      a module that is taken for missing
+    GPUGRAD_STAND_IN_SOURCES=FOLDER      every source that NVRTC would have been given is written there
+    GPUGRAD_STAND_IN_SKIP=1              launch nothing, to time the host alone
+    GPUGRAD_STAND_IN_VERBOSE=1           say what was refused, and why
 """
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import json
 import mmap
 import os
 import re
 import struct
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-JUMP = 12  # bytes of `mov rax, address; jmp rax`
-NAMED = 22  # with `mov rdi, name` before
+import libraries
+
+_names: list[Any] = []  # of functions that are missing, which must stay where they are
 
 
-# By the name of a library of CUDA: what is written here of it, and CuPy's module that it is linked to.
-LIBRARIES = {
-    "libcuda.so.1": ("driver.cc", None),
-    "libnvJitLink.so.13": (None, None),
-    "libcublasLt.so.13": ("products.cc", None),
-    "libcublas.so.13": ("products.cc", "cublas"),
-    "libcusparse.so.12": (None, "cusparse"),
-    "libcusolver.so.12": (None, "cusolver"),
-    "libcurand.so.10": (None, "curand"),
-}
+def attach() -> None:
+    """Give CuPy its device; before anything imports it."""
+    os.environ["CUPY_ACCELERATORS"] = ""  # CUB and Thrust have a runtime library of their own
+    driver, *_ = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in libraries.build()]
+    import cupy_backends.cuda.api.runtime as runtime
+
+    _redirect(Path(runtime.__file__), driver)
+    from cupy.cuda import compiler
+
+    compiler._compile_using_nvrtc_no_warning = compile_for_host
+    compiler._preprocess = lambda *_: ""
+    compiler._kernel_cache_backend = _Forgetful()
+    compiler.nvrtc.getVersion = lambda: (0, 0)  # what gpugrad keeps on disk is kept apart by it
+    without = os.environ.get("GPUGRAD_STAND_IN_WITHOUT")
+    if without:
+        sys.modules[without] = None  # type: ignore[assignment]
 
 
-def build(folder: Path) -> list[Path]:
-    """Compile the stand-ins under the names of CUDA's libraries, the driver first. What is not there says so when called."""
-    import cupy_backends
+class _Forgetful:
+    """Keeps nothing: what is machine code here is the path of a library."""
 
-    from gpugrad.cuda import module
-    from gpugrad.cuda.simulator import build as simulator
+    def load(self, name: str) -> None:
+        """Nothing."""
 
-    runtime, modules = simulator.runtime_library("plain"), Path(cupy_backends.__file__).parent / "cuda" / "libs"
-    common = [simulator.find_compiler().path, "-std=c++17", "-O2", "-g1", "-fPIC", "-shared", f"-I{simulator.RUNTIME}"]
-    common += [f"-I{module._toolkit_includes()[0]}", f"-Wl,-rpath,{runtime.parent}:{folder}"]
-    for name, (source, linked) in LIBRARIES.items():
-        made, own = folder / name, HERE / (source or "attach.py")
-        if made.is_file() and made.stat().st_mtime > max(own.stat().st_mtime, Path(__file__).stat().st_mtime):
-            continue
-        called = wanted(next(modules.glob(f"{linked}.*.so"))) if linked else []
-        rest = [f'extern "C" __attribute__((weak)) int {n}() {{ return stand_in_missing("{n}"); }}\n' for n in called]
-        (folder / f"{name}.cc").write_text('extern "C" int stand_in_missing(const char*);\n' + "".join(rest))
-        (folder / f"{name}.map").write_text(f"{name} {{ global: *; }};\n")
-        sources = [str(own)] * (source is not None) + [str(folder / f"{name}.cc")]
-        below = str(runtime if source == "driver.cc" else folder / "libcuda.so.1")
-        temporary = f"{made}.{os.getpid()}"
-        named = [f"-Wl,-soname,{name}", f"-Wl,--version-script={folder}/{name}.map"]
-        subprocess.run([*common, *named, *sources, below, "-ldl", "-o", temporary], check=True)
-        os.replace(temporary, made)
-    return [folder / name for name in LIBRARIES]
+    def save(self, name: str, payload: bytes, source: str) -> None:
+        """Nothing."""
 
 
-def wanted(path: Path) -> list[str]:
-    """The functions of CUDA's libraries that an ELF file has to be linked to."""
-    return [name for name, section, *_ in symbols(path, 11) if not section and re.match(r"cu(blas|solver|sparse|rand)[A-Z]", name)]
-
-
-def functions(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, address and size of each function in an ELF file."""
-    for name, section, kind, value, extent in symbols(path, 2):
-        if kind == 2 and section:  # STT_FUNC, defined
-            yield name, value, extent
-
-
-def symbols(path: Path, table: int) -> Iterator[tuple[str, int, int, int, int]]:
-    """Name, section (0: of another file), kind, address and size of each symbol: SHT_SYMTAB 2, SHT_DYNSYM 11."""
-    image = path.read_bytes()
-    at, size, count = (*struct.unpack_from("<Q", image, 0x28), *struct.unpack_from("<HH", image, 0x3A))
-    sections = [struct.unpack_from("<IIQQQQIIQQ", image, at + k * size) for k in range(count)]
-    for kind, offset, length, link in ((s[1], s[4], s[5], s[6]) for s in sections):
-        if kind != table:
-            continue
-        for entry in range(offset, offset + length, 24):
-            name, info, _, section, value, extent = struct.unpack_from("<IBBHQQ", image, entry)
-            start = sections[link][4] + name
-            yield image[start : image.index(b"\0", start)].decode(), section, info & 15, value, extent
-
-
-def base_of(path: Path) -> int:
-    """Where a loaded library begins."""
-    for row in Path("/proc/self/maps").read_text().splitlines():
-        if row.endswith(str(path.resolve())):
-            return int(row.split("-")[0], 16)
-    raise RuntimeError(f"{path} is not loaded")
-
-
-def redirect(path: Path, driver: ctypes.CDLL) -> None:
+def _redirect(path: Path, driver: ctypes.CDLL) -> None:
     """Make the functions of CUDA's runtime library in a loaded module jump to those of the driver."""
-    base, libc = base_of(path), ctypes.CDLL(None, use_errno=True)
-    missing = ctypes.cast(driver.stand_in_missing, ctypes.c_void_p).value
-    for name, address, size in functions(path):
-        if not (name.startswith("cuda") and name[4:5].isupper()):
+    base, libc = _base_of(path), ctypes.CDLL(None, use_errno=True)
+    for name, section, kind, address, size in libraries.symbols(path, libraries.TABLE):
+        if kind != 2 or not section or not re.match(r"cuda[A-Z]", name):
             continue
-        target = getattr(driver, name.removesuffix("_ptsz").removesuffix("_ptds"), None)
-        if target is not None:
-            code = b"\x48\xb8" + struct.pack("<Q", ctypes.cast(target, ctypes.c_void_p).value) + b"\xff\xe0"
-        else:
-            kept = ctypes.create_string_buffer(name.encode())
-            _names.append(kept)
-            code = b"\x48\xbf" + struct.pack("<Q", ctypes.addressof(kept))
-            code += b"\x48\xb8" + struct.pack("<Q", missing) + b"\xff\xe0"
+        code = _code(name, driver)
         if size < len(code):
             continue
         first = (base + address) & -mmap.PAGESIZE
@@ -122,35 +77,41 @@ def redirect(path: Path, driver: ctypes.CDLL) -> None:
         ctypes.memmove(base + address, code, len(code))
 
 
-_names: list[Any] = []
+def _code(name: str, driver: ctypes.CDLL) -> bytes:
+    """A jump to the driver's function of that name, or to the one that says it is missing."""
+    target, code = getattr(driver, name.removesuffix("_ptsz").removesuffix("_ptds"), None), b""
+    if target is None:
+        kept = ctypes.create_string_buffer(name.encode())
+        _names.append(kept)
+        code, target = b"\x48\xbf" + struct.pack("<Q", ctypes.addressof(kept)), driver.stand_in_missing  # mov rdi, name
+    return code + b"\x48\xb8" + struct.pack("<Q", ctypes.cast(target, ctypes.c_void_p).value) + b"\xff\xe0"  # jmp rax
 
 
-def attach(folder: Path) -> Any:
-    """CuPy, with its device. To be called before anything imports it."""
-    os.environ.setdefault("CUPY_CACHE_DIR", str(folder / "cubins"))
-    os.environ["CUPY_ACCELERATORS"] = ""
-    driver, *_ = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in build(folder)]
-    import cupy_backends.cuda.api.runtime as runtime
+def _base_of(path: Path) -> int:
+    """Where a loaded library begins."""
+    for row in Path("/proc/self/maps").read_text().splitlines():
+        if row.endswith(str(path.resolve())):
+            return int(row.split("-")[0], 16)
+    raise RuntimeError(f"{path} is not loaded")
 
-    redirect(Path(runtime.__file__), driver)
-    from cupy.cuda import compiler
 
-    compiler._compile_using_nvrtc_no_warning = compile_for_host
-    compiler._preprocess = lambda *_: ""
-    import cupy
-
-    return cupy
+# ---- what stands in for NVRTC ----
 
 
 def compile_for_host(
     source: str, options: Sequence[str] = (), arch: Any = None, filename: str = "", name_expressions: Any = None, *rest: Any
 ) -> tuple[bytes, Any]:
-    """What CuPy calls in place of NVRTC: the path of a library, and names by name expression."""
+    """The path of a library, which driver.cc takes for machine code, and the name in it of each name expression."""
     from gpugrad.cuda.simulator.build import CompileException, build
 
+    folder = os.environ.get("GPUGRAD_STAND_IN_SOURCES")
+    if folder:
+        text = json.dumps({"source": source, "options": list(options), "names": name_expressions})
+        Path(folder, hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + ".json").write_text(text)
     names = tuple(name_expressions or ())
+    own = [o for o in options if o.startswith(("-I", "-D"))]
     try:
-        built = build(with_own_headers(source, set()), [o for o in options if o.startswith(("-I", "-D"))], names, "plain")
+        built = build(_with_cupys_headers(source, set()), own, names, "plain")
     except CompileException as error:
         from cupy.cuda import compiler
 
@@ -158,8 +119,8 @@ def compile_for_host(
     return str(built.library).encode() + b"\0", {name: name for name in names} or None
 
 
-STANDARD = {"cupy/complex.cuh": "#include <complex>\nusing std::complex;\n"}
-PREAMBLE = """#define __CUDACC_VER_MAJOR__ 13
+_REPLACED = {"cupy/complex.cuh": "#include <complex>\nusing std::complex;\n"}
+_BEFORE = """#define __CUDACC_VER_MAJOR__ 13
 struct __half_raw {
     unsigned short x;
     __half_raw() = default;
@@ -170,7 +131,7 @@ template <class T> inline int __hisinf(T x) { return __builtin_isinf(static_cast
 """
 
 
-def with_own_headers(source: str, seen: set[str]) -> str:
+def _with_cupys_headers(source: str, seen: set[str]) -> str:
     """`source` with CuPy's own headers put in place."""
     import cupy
 
@@ -180,23 +141,11 @@ def with_own_headers(source: str, seen: set[str]) -> str:
         if found[1] in seen:
             return ""
         seen.add(found[1])
-        if found[1] in STANDARD:
-            return STANDARD[found[1]]
+        if found[1] in _REPLACED:
+            return _REPLACED[found[1]]
         text = (folder / found[1]).read_text().replace("#pragma once", "")
-        return with_own_headers(text.replace("unsigned long long v) : data_(v)", "unsigned long long v) : data_(float(v))"), seen)
+        text = text.replace("unsigned long long v) : data_(v)", "unsigned long long v) : data_(float(v))")
+        return _with_cupys_headers(text, seen)
 
-    own = PREAMBLE if not seen and "<cupy/" in source else ""
-    return own + re.sub(r"^\s*#\s*include\s*[<\"](cupy/[^>\"]+)[>\"].*$", put, source, flags=re.MULTILINE)
-
-
-if __name__ == "__main__":
-    import runpy
-    import tempfile
-
-    attach(Path(tempfile.mkdtemp()))
-    sys.argv = sys.argv[1:]
-    if sys.argv[0] == "-m":
-        sys.argv = sys.argv[1:]
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-    else:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+    before = _BEFORE if not seen and "<cupy/" in source else ""
+    return before + re.sub(r"^\s*#\s*include\s*[<\"](cupy/[^>\"]+)[>\"].*$", put, source, flags=re.MULTILINE)

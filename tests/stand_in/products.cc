@@ -312,4 +312,35 @@ int cublasDgemmStridedBatched(void* handle, int ta, int tb, int m, int n, int k,
     return cublasGemmStridedBatchedEx(handle, ta, tb, m, n, k, alpha, a, kDouble, lda, sa, b, kDouble, ldb, sb, beta, c, kDouble, ldc, sc, count, 70, 0);
 }
 
+// The arrays of addresses lie in device memory: they are read when the product is done.
+struct Scattered {
+    int ta, tb, m, n, k, type, lda, ldb, ldc, count;
+    double alpha, beta;
+    char *const *a, *const *b, *const *c;
+};
+
+int cublas_scattered(void* handle, const Scattered& given) {
+    auto work = [](void* with) {
+        auto& s = *static_cast<Scattered*>(with);
+        for (int i = 0; i < s.count; ++i) {
+            Stack out{s.c[i], s.type, 1, s.m, s.n, s.ldc, 0};
+            multiply({{s.a[i], s.type, 1, s.ta ? s.k : s.m, s.ta ? s.m : s.k, s.lda, 0},
+                      {s.b[i], s.type, 1, s.tb ? s.n : s.k, s.tb ? s.k : s.n, s.ldb, 0}, out, out, s.ta != 0, s.tb != 0,
+                      s.type == kDouble, s.alpha, s.beta});
+        }
+    };
+    auto forget = [](void* with) { delete static_cast<Scattered*>(with); };
+    void* stream = reinterpret_cast<void*>(static_cast<Described*>(handle)->leading);
+    return stand_in_submit(stream, work, forget, new Scattered(given)) ? 14 : kOk;
+}
+
+#define GEMM_BATCHED(name, T, type)                                                                                     \
+    int name(void* handle, int ta, int tb, int m, int n, int k, const T* alpha, const void* a, int lda, const void* b,  \
+             int ldb, const T* beta, const void* c, int ldc, int count) {                                               \
+        auto at = [](const void* p) { return static_cast<char* const*>(p); };                                           \
+        return cublas_scattered(handle, {ta, tb, m, n, k, type, lda, ldb, ldc, count, *alpha, *beta, at(a), at(b), at(c)}); \
+    }
+GEMM_BATCHED(cublasSgemmBatched, float, kFloat)
+GEMM_BATCHED(cublasDgemmBatched, double, kDouble)
+
 }  // extern "C"

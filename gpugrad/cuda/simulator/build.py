@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import cache
 from .source import (
     fence_shared,
     inline_includes,
@@ -93,12 +94,8 @@ def find_compiler() -> Compiler:
 
 
 def cache_folder() -> Path:
-    """Where compiled code is kept: $GPUGRAD_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("GPUGRAD_CACHE")
-    if chosen:
-        return Path(chosen) / "simulator"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "gpugrad" / "simulator"
+    """Where compiled code is kept."""
+    return cache.folder() / "simulator"
 
 
 def _key(*parts: str) -> str:

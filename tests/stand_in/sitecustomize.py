@@ -1,0 +1,5 @@
+"""Python imports this when it starts, if its folder is on PYTHONPATH."""
+
+import attach
+
+attach.attach()
