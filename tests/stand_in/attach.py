@@ -10,6 +10,7 @@ on x86-64. Settings:
 
     GPUGRAD_STAND_IN_WITHOUT=nvmath      a module that is taken for missing
     GPUGRAD_STAND_IN_SOURCES=FOLDER      every source that NVRTC would have been given is written there
+    GPUGRAD_STAND_IN_LAUNCHES=FILE       and of every kernel the most threads and shared memory it was launched with
     GPUGRAD_STAND_IN_SKIP=1              launch nothing, to time the host alone
     GPUGRAD_STAND_IN_VERBOSE=1           say what was refused, and why
 """
@@ -17,7 +18,6 @@ on x86-64. Settings:
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import mmap
 import os
@@ -99,15 +99,16 @@ def _base_of(path: Path) -> int:
 
 
 def compile_for_host(
-    source: str, options: Sequence[str] = (), arch: Any = None, filename: str = "", name_expressions: Any = None, *rest: Any
+    source: str,
+    options: Sequence[str] = (),
+    arch: Any = None,
+    filename: str = "",
+    name_expressions: Any = None,
+    *rest: Any,
 ) -> tuple[bytes, Any]:
     """The path of a library, which driver.cc takes for machine code, and the name in it of each name expression."""
     from gpugrad.cuda.simulator.build import CompileException, build
 
-    folder = os.environ.get("GPUGRAD_STAND_IN_SOURCES")
-    if folder:
-        text = json.dumps({"source": source, "options": list(options), "names": name_expressions})
-        Path(folder, hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + ".json").write_text(text)
     names = tuple(name_expressions or ())
     own = [o for o in options if o.startswith(("-I", "-D"))]
     try:
@@ -116,6 +117,10 @@ def compile_for_host(
         from cupy.cuda import compiler
 
         raise compiler.CompileException(str(error), source, filename, options, "nvrtc") from None
+    folder = os.environ.get("GPUGRAD_STAND_IN_SOURCES")
+    if folder:
+        given = {"source": source, "options": list(options), "names": names, "library": str(built.library)}
+        Path(folder, f"{built.library.parent.name}.json").write_text(json.dumps(given))
     return str(built.library).encode() + b"\0", {name: name for name in names} or None
 
 

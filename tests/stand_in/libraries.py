@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import re
 import struct
 import subprocess
@@ -35,7 +34,11 @@ LIBRARIES = {
 def build() -> list[Path]:
     """The libraries, in the order they are to be loaded in."""
     runtime, modules = simulator.runtime_library("plain"), _modules()
-    parts = [str(runtime), *map(str, modules.values()), *(p.read_text() for p in sorted(HERE.glob("*.*c*")) if p.is_file())]
+    parts = [
+        str(runtime),
+        *map(str, modules.values()),
+        *(p.read_text() for p in sorted(HERE.glob("*.*c*")) if p.is_file()),
+    ]
     folder = cache.folder() / "stand-in" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,15 @@ def _compile(made: Path, folder: Path, runtime: Path, name: str, source: str | N
     (made / "versions").write_text(f"{name} {{ global: *; }};\n")  # CuPy is linked to functions of that version
     sources = [str(made / "missing.cc"), *([str(HERE / source)] if source else [])]
     below = runtime if name == DRIVER else made / DRIVER
-    flags = ["-std=c++17", "-O2", "-g1", "-fPIC", "-shared", f"-Wl,-soname,{name}", f"-Wl,--version-script={made}/versions"]
+    flags = [
+        "-std=c++17",
+        "-O2",
+        "-g1",
+        "-fPIC",
+        "-shared",
+        f"-Wl,-soname,{name}",
+        f"-Wl,--version-script={made}/versions",
+    ]
     folders = [f"-I{module._toolkit_includes()[0]}", f"-I{simulator.RUNTIME}", f"-Wl,-rpath,{runtime.parent}:{folder}"]
     compiler = simulator.find_compiler().path
     subprocess.run([compiler, *flags, *folders, *sources, str(below), "-ldl", "-o", str(made / name)], check=True)
