@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import libraries
+import numpy
 
 _names: list[Any] = []  # of functions that are missing, which must stay where they are
 
@@ -36,6 +37,8 @@ _names: list[Any] = []  # of functions that are missing, which must stay where t
 def attach() -> None:
     """Give CuPy its device; before anything imports it."""
     os.environ["CUPY_ACCELERATORS"] = ""  # CUB and Thrust have a runtime library of their own
+    for lapack in (Path(numpy.__file__).parents[1] / "numpy.libs").glob("libscipy_openblas64_*"):  # for factors.cc
+        ctypes.CDLL(str(lapack), mode=ctypes.RTLD_GLOBAL)
     driver, *_ = [ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in libraries.build()]
     import cupy_backends.cuda.api.runtime as runtime
 

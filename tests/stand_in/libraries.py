@@ -19,15 +19,15 @@ from gpugrad.cuda.simulator import build as simulator
 
 HERE = Path(__file__).parent
 DRIVER = "libcuda.so.1"
-# By name: the source, and the module of CuPy that is linked to it
-LIBRARIES = {
-    DRIVER: ("driver.cc", None),
-    "libnvJitLink.so.13": (None, None),
-    "libcublasLt.so.13": ("products.cc", None),
-    "libcublas.so.13": ("products.cc", "cublas"),
-    "libcusparse.so.12": (None, "cusparse"),
-    "libcusolver.so.12": (None, "cusolver"),
-    "libcurand.so.10": (None, "curand"),
+# By name: the sources, and the module of CuPy that is linked to it
+LIBRARIES: dict[str, tuple[tuple[str, ...], str | None]] = {
+    DRIVER: (("driver.cc",), None),
+    "libnvJitLink.so.13": ((), None),
+    "libcublasLt.so.13": (("products.cc",), None),
+    "libcublas.so.13": (("products.cc", "factors.cc"), "cublas"),
+    "libcusparse.so.12": ((), "cusparse"),
+    "libcusolver.so.12": (("factors.cc",), "cusolver"),
+    "libcurand.so.10": ((), "curand"),
 }
 
 
@@ -43,8 +43,8 @@ def build() -> list[Path]:
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=folder.parent))
-        for name, (source, linked) in LIBRARIES.items():
-            _compile(made, folder, runtime, name, source, _wanted(modules[linked]) if linked else [])
+        for name, (own, linked) in LIBRARIES.items():
+            _compile(made, folder, runtime, name, own, _wanted(modules[linked]) if linked else [])
         try:
             made.rename(folder)
         except OSError:  # another process was faster
@@ -61,12 +61,12 @@ def _modules() -> dict[str, Path]:
     return {path.name.partition(".")[0]: path for path in sorted(folder.glob("*.so"))}
 
 
-def _compile(made: Path, folder: Path, runtime: Path, name: str, source: str | None, wanted: list[str]) -> None:
+def _compile(made: Path, folder: Path, runtime: Path, name: str, own: tuple[str, ...], wanted: list[str]) -> None:
     """Write `made`/`name`, which will lie in `folder`."""
     missing = [f'extern "C" __attribute__((weak)) int {n}() {{ return stand_in_missing("{n}"); }}\n' for n in wanted]
     (made / "missing.cc").write_text('extern "C" int stand_in_missing(const char*);\n' + "".join(missing))
     (made / "versions").write_text(f"{name} {{ global: *; }};\n")  # CuPy is linked to functions of that version
-    sources = [str(made / "missing.cc"), *([str(HERE / source)] if source else [])]
+    sources = [str(made / "missing.cc"), *(str(HERE / source) for source in own)]
     below = runtime if name == DRIVER else made / DRIVER
     flags = [
         "-std=c++17",
