@@ -8,6 +8,8 @@ from .core import Tensor
 from .ops.linalg_decompose import eig, eigh, eigvals, eigvalsh, lstsq, matrix_rank, pinv, svdvals
 from .ops.linalg_decompose import linalg_qr as qr
 from .ops.linalg_decompose import linalg_svd as svd
+from .ops.linalg_determinant import linalg_det as det
+from .ops.linalg_determinant import linalg_slogdet as slogdet
 from .ops.linalg_more import linalg_vander as vander
 from .ops.linalg_more import matrix_exp, tensorinv, tensorsolve
 from .ops.linalg_norm import linalg_norm as norm
@@ -16,8 +18,6 @@ from .ops.linalg_products import cond, matrix_power, multi_dot, vecdot
 from .ops.linalg_products import linalg_cross as cross
 from .ops.linalg_solve import inv, solve, solve_triangular
 from .ops.linalg_solve import linalg_cholesky as cholesky
-from .ops.linalg_solve import linalg_det as det
-from .ops.linalg_solve import linalg_slogdet as slogdet
 from .ops.linalg_types import LinAlgError
 from .ops.matmul import matmul
 from .ops.strided import diagonal as _diagonal

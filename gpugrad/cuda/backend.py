@@ -35,6 +35,12 @@ def cupy() -> Any:
 
 
 @functools.cache
+def cupyx() -> Any:
+    """CuPy's module of what NumPy has not."""
+    return importlib.import_module("gpugrad.cuda.simulator.cupyx" if simulated() else "cupyx")
+
+
+@functools.cache
 def device_count() -> int:
     """How many devices there are: 0 without CuPy, without a driver, without a device."""
     if simulated():
@@ -81,4 +87,4 @@ def is_ready() -> bool:
     return _ready
 
 
-__all__ = ["cupy", "device_count", "is_ready", "require", "simulated"]
+__all__ = ["cupy", "cupyx", "device_count", "is_ready", "require", "simulated"]

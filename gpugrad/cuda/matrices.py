@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
+from ..ops import linalg_types
 from ..ops.arithmetic import addcmul
 from ..ops.attention import _allowed_before
 from ..ops.linalg_decompose import plus_identity
@@ -13,9 +15,13 @@ from ..ops.linalg_more import _blocks, _corner
 from ..ops.linalg_products import _cross
 from ..ops.linalg_solve import triangle
 from ..ops.rearrange import _tril, _triu
+from . import backend
 from .array import empty
 from .copy import copied, filled, write, zeros
 from .strided import main_diagonal
+
+# CuPy does not ask cuSOLVER whether it failed unless told to: the host waits for the answer, as in PyTorch.
+linalg_types.failures_told = functools.partial(backend.cupyx().errstate, linalg="raise")
 
 
 @plus_identity.kernel

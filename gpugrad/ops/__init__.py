@@ -36,6 +36,7 @@ if typing.TYPE_CHECKING:
     from .cumulative import *
     from .distance import *
     from .linalg_decompose import *
+    from .linalg_determinant import *
     from .linalg_more import *
     from .linalg_norm import *
     from .linalg_products import *

@@ -7,6 +7,7 @@ singular values: where two are equal, gradients that come through the vectors ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .linalg_solve import _solve_triangular, triangle
 from .linalg_types import (
     EighResult,
     LegacySVDResult,
+    LinAlgError,
     LstsqResult,
     QRResult,
     SVDResult,
@@ -36,6 +38,17 @@ from .shape import narrow
 __all__ = ["pinverse", "qr", "svd"]
 
 _NO_CONVERGENCE = "The algorithm failed to converge, because the input holds NaN or infinity, or is ill-conditioned."
+
+
+def _decompose(name: str, values: int | None, function: Callable[[Any], Any], a: Any) -> Any:
+    """`function(a)`. LinAlgError if it fails, or if the values, its result or one of its results, are NaN.
+
+    NumPy says so itself; what cuSOLVER reports of NaN in its input is not documented.
+    """
+    made = attempt(name, function, a, problem=_NO_CONVERGENCE)
+    if bool(np.isnan(made if values is None else made[values]).any()):
+        raise LinAlgError(f"{name}: {_NO_CONVERGENCE}")
+    return made
 
 
 # ----------------------------------------------------------------------------------------------------------- QR
@@ -124,7 +137,7 @@ def _gaps(values: Any) -> Any:
 
 @op(name="linalg_eigh", outputs=2)
 def _eigh(a: Any, *, UPLO: Any) -> Any:
-    return tuple(attempt("linalg.eigh", lambda x: np.linalg.eigh(x, UPLO), a, problem=_NO_CONVERGENCE))
+    return tuple(_decompose("linalg.eigh", 0, lambda x: np.linalg.eigh(x, UPLO), a))
 
 
 def _eigh_rule(g: Any, out: Any) -> Any:
@@ -158,7 +171,7 @@ def _check_uplo(uplo: str) -> None:
 
 @op(name="linalg_eigvalsh")
 def _eigvalsh(a: Any, *, UPLO: Any) -> Any:
-    return attempt("linalg.eigvalsh", lambda x: np.linalg.eigvalsh(x, UPLO), a, problem=_NO_CONVERGENCE)
+    return _decompose("linalg.eigvalsh", None, lambda x: np.linalg.eigvalsh(x, UPLO), a)
 
 
 def _eigvalsh_rule(g: Any, a: Any, *, UPLO: Any) -> Any:
@@ -193,7 +206,7 @@ def eigvals(A: Any) -> Any:
 
 @op(name="linalg_svd", outputs=3)
 def _svd(a: Any, *, full_matrices: bool) -> Any:
-    return tuple(attempt("linalg.svd", lambda x: np.linalg.svd(x, full_matrices), a, problem=_NO_CONVERGENCE))
+    return tuple(_decompose("linalg.svd", 1, lambda x: np.linalg.svd(x, full_matrices), a))
 
 
 def _svd_rule(g: Any, out: Any) -> Any:
@@ -261,7 +274,7 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True) -> LegacySVDResu
 
 @op(name="linalg_svdvals")
 def _svdvals(a: Any) -> Any:
-    return attempt("linalg.svdvals", lambda x: np.linalg.svd(x, compute_uv=False), a, problem=_NO_CONVERGENCE)
+    return _decompose("linalg.svdvals", None, lambda x: np.linalg.svd(x, compute_uv=False), a)
 
 
 def _svdvals_rule(g: Any, a: Any) -> Any:
@@ -292,7 +305,7 @@ def _cutoff(s: Any, atol: float | None, rtol: float | None, shape: tuple[int, ..
 
 @op(name="linalg_pinv")
 def _pinv(a: Any, *, atol: float | None, rtol: float | None) -> Any:
-    u, s, vh = attempt("linalg.pinv", lambda x: np.linalg.svd(x, False), a, problem=_NO_CONVERGENCE)
+    u, s, vh = _decompose("linalg.pinv", 1, lambda x: np.linalg.svd(x, False), a)
     kept = s > _cutoff(s, atol, rtol, a.shape)
     reciprocal = np.where(kept, 1 / np.where(kept, s, 1), 0).astype(a.dtype, copy=False)
     return np.matmul(vh.swapaxes(-1, -2) * reciprocal[..., None, :], u.swapaxes(-1, -2))
@@ -335,7 +348,7 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Any:
 
 @op(name="linalg_matrix_rank")
 def _matrix_rank(a: Any, *, atol: float | None, rtol: float | None) -> Any:
-    s = attempt("linalg.matrix_rank", lambda x: np.linalg.svd(x, compute_uv=False), a, problem=_NO_CONVERGENCE)
+    s = _decompose("linalg.matrix_rank", None, lambda x: np.linalg.svd(x, compute_uv=False), a)
     return np.add.reduce(s > _cutoff(s, atol, rtol, a.shape), axis=-1, dtype=np.int64)[...]
 
 

@@ -34,7 +34,7 @@ _LARGEST_NORM = 5.37
 
 def _pade(a: Any) -> Any:
     """The exponential of matrices of small norm, in float64."""
-    one = np.eye(a.shape[-1], like=a)
+    one = np.identity(a.shape[-1], like=a)  # `eye` passes on a `device`, which CuPy's has not
     even, odd, power = one * _PADE[0], one * _PADE[1], one
     square = a @ a
     for k in range(2, 14, 2):

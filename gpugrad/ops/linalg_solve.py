@@ -1,4 +1,4 @@
-"""Inverses, determinants, Cholesky factors and the solution of linear systems.
+"""Inverses, Cholesky factors and the solution of linear systems.
 
 The rules are those of M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
 differentiation" (2008), unless said otherwise. A `mT` in the formulas is `adjoint`.
@@ -11,16 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..inplace import into, into_each
+from ..inplace import into
 from ..op import op
-from .arithmetic import mul
-from .compare import choose
-from .linalg_types import SlogdetResult, array_dtype, attempt, check_matrix, column
+from .linalg_types import array_dtype, attempt, check_matrix, column
 from .matmul import adjoint, matmul
-from .reduce import sum_over
-from .unary import log
 
-__all__ = ["cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "slogdet"]
+__all__ = ["cholesky", "cholesky_inverse", "cholesky_solve", "inverse"]
 
 _SINGULAR = "The computation could not be completed because the input matrix is singular."
 
@@ -50,7 +46,17 @@ def inverse(input: Any, *, out: Tensor | None = None) -> Any:
 
 @op(name="linalg_solve", broadcasts=True)
 def _solve(a: Any, b: Any) -> Any:
-    return attempt("linalg.solve", np.linalg.solve, a, b, problem=_SINGULAR)
+    return _solved("linalg.solve", a, b)
+
+
+def _solved(name: str, a: Any, b: Any) -> Any:
+    """`np.linalg.solve` as NumPy has it: CuPy's does not broadcast stacks, and fails where nothing is to be solved for."""
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
+    if not b.shape[-1]:
+        attempt(name, np.linalg.inv, a, problem=_SINGULAR)
+        return np.empty_like(b)
+    return attempt(name, np.linalg.solve, a, b, problem=_SINGULAR)
 
 
 def _solve_rule(g: Any, a: Any, out: Any, needs: tuple[bool, ...]) -> Any:
@@ -111,7 +117,7 @@ def _solve_triangular(a: Any, b: Any, *, upper: bool, unit: bool) -> Any:
     if unit:
         i = np.arange(a.shape[-1], like=a)
         a[..., i, i] = 1
-    return attempt("linalg.solve_triangular", np.linalg.solve, a, b, problem=_SINGULAR)
+    return _solved("linalg.solve_triangular", a, b)
 
 
 def _solve_triangular_rule(g: Any, a: Any, out: Any, needs: tuple[bool, ...], *, upper: bool, unit: bool) -> Any:
@@ -197,81 +203,3 @@ def cholesky_inverse(input: Any, upper: bool = False, *, out: Tensor | None = No
     root = _inv(lower)
     result = matmul(adjoint(root), root)
     return result if out is None else into(out, result, "cholesky_inverse")
-
-
-# -------------------------------------------------------------------------------------------------- determinants
-
-
-@op(name="linalg_det")
-def _det(a: Any) -> Any:
-    return np.linalg.det(a)[...]  # an array, where NumPy has made a scalar
-
-
-@op
-def cofactor(a: Any) -> Any:
-    """`det(a) * inv(a).mT`, the gradient of the determinant; defined for singular matrices too."""
-    u, s, vh = np.linalg.svd(a)
-    others = np.ones_like(s)  # the product of all singular values but one
-    others[..., 1:] = np.cumprod(s[..., :-1], axis=-1)
-    others[..., :-1] *= np.cumprod(s[..., :0:-1], axis=-1)[..., ::-1]
-    orientation = (np.linalg.det(u) * np.linalg.det(vh))[...]
-    return (u * others[..., None, :]) @ vh * orientation[..., None, None]
-
-
-def _cofactor_rule(g: Any, a: Any) -> Any:
-    """Of `det(a) * inv(a).mT`, so only where `a` is invertible."""
-    inverse_t = adjoint(_inv(a))
-    total = sum_over(g * inverse_t, dim=(a.ndim - 2, a.ndim - 1), keepdim=True)
-    return _per_matrix(_det(a)) * (inverse_t * total - matmul(matmul(inverse_t, adjoint(g)), inverse_t))
-
-
-def _per_matrix(x: Any) -> Any:
-    """One number for each matrix, as a stack of 1 by 1 matrices."""
-    return x.reshape((*x.shape, 1, 1))
-
-
-_det.defvjp(a=lambda g, a: mul(_per_matrix(g), cofactor(a)))
-cofactor.defvjp(a=_cofactor_rule)
-
-
-def det(input: Any) -> Any:
-    """The determinant of square matrices."""
-    check_matrix("linalg.det", input, square=True)
-    return _det(input)
-
-
-@op(name="linalg_slogdet", outputs=2)
-def _slogdet(a: Any) -> Any:
-    sign, logabsdet = np.linalg.slogdet(a)
-    return sign[...], logabsdet[...]
-
-
-def _slogdet_rule(g: Any, a: Any) -> Any:
-    return (None if g[1] is None else _per_matrix(g[1]) * adjoint(_inv(a)),)
-
-
-_slogdet.defvjp(_slogdet_rule)
-
-
-def slogdet(input: Any) -> SlogdetResult:
-    """The sign and the logarithm of the absolute value of the determinant of square matrices."""
-    check_matrix("linalg.slogdet", input, square=True)
-    return SlogdetResult(*_slogdet(input))
-
-
-def linalg_det(A: Any, *, out: Tensor | None = None) -> Any:
-    """The determinant of square matrices."""
-    return det(A) if out is None else into(out, det(A), "linalg_det")
-
-
-def linalg_slogdet(A: Any, *, out: tuple[Tensor, Tensor] | None = None) -> SlogdetResult:
-    """The sign and the logarithm of the absolute value of the determinant of square matrices."""
-    result = slogdet(A)
-    return result if out is None else SlogdetResult(*into_each(out, result, "linalg_slogdet"))
-
-
-def logdet(input: Any) -> Any:
-    """The logarithm of the determinant of square matrices: NaN if negative, -inf if zero."""
-    check_matrix("logdet", input, square=True)
-    sign, logabsdet = _slogdet(input)
-    return choose(sign < 0, log(sign), logabsdet)

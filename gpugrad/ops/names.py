@@ -15,10 +15,11 @@ _FAMILIES = {
     "cumulative": "cummax cummin cumprod cumsum cumulative_trapezoid diff logcumsumexp trapezoid trapz",
     "distance": "cosine_similarity normalize pairwise_distance",
     "linalg_decompose": "pinverse qr svd",
+    "linalg_determinant": "det logdet slogdet",
     "linalg_more": "matrix_exp vander",
     "linalg_norm": "cdist dist norm",
     "linalg_products": "chain_matmul cross kron matrix_power",
-    "linalg_solve": "cholesky cholesky_inverse cholesky_solve det inverse logdet slogdet",
+    "linalg_solve": "cholesky cholesky_inverse cholesky_solve inverse",
     "loss": """
         binary_cross_entropy binary_cross_entropy_with_logits cosine_embedding_loss gaussian_nll_loss
         hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss

@@ -1,5 +1,5 @@
-// A stand-in for cuSOLVER and the batched factorizations of cuBLAS, as far as CuPy's linalg calls them: LAPACK, which
-// NumPy carries, on the host, submitted to streams as driver.cc's other work.
+// A stand-in for cuSOLVER and the functions of cuBLAS on lists of matrices, as far as CuPy calls them: LAPACK, which NumPy
+// carries, on the host, submitted to streams as driver.cc's other work.
 //
 // What a call cannot mean is refused: matrices that lie closer than their columns are long, a workspace smaller than
 // asked for, sizes that the documentation excludes. A result's `info` says what LAPACK's says.
@@ -220,6 +220,14 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int fill, int64_t n, int 
         return on(handle, [=] {                                                                                        \
             for (size_t k = 0; k < size_t(batch); ++k)                                                                 \
                 info[k] = eigenvalues(vectors, fill, n, a + k * lda * n, lda, w + k * n);                              \
+        });                                                                                                            \
+    }                                                                                                                  \
+    int cublas##P##gemmBatched(void* handle, int ta, int tb, int m, int n, int k, const T* alpha, const T* const* a,   \
+                               int lda, const T* const* b, int ldb, const T* beta, T* const* c, int ldc, int batch) {  \
+        return on_cublas(handle, [=, ta = letter(ta), tb = letter(tb), m = Int(m), n = Int(n), k = Int(k),             \
+                                  lda = Int(lda), ldb = Int(ldb), ldc = Int(ldc), alpha = *alpha, beta = *beta] {      \
+            for (int i = 0; i < batch; ++i)                                                                            \
+                lapack<T>("gemm", &ta, &tb, &m, &n, &k, &alpha, a[i], &lda, b[i], &ldb, &beta, c[i], &ldc);            \
         });                                                                                                            \
     }                                                                                                                  \
     int cublas##P##getrfBatched(void* handle, int n, T* const* a, int lda, int* pivots, int* info, int batch) {        \

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as _numpy
 
 from . import cuda as cuda
+from . import factors as _factors
 from .array import ndarray
 from .creation import *
 from .device import counters
@@ -38,6 +39,7 @@ from .faults import (
     LaunchError,
     OutOfBounds,
     SharedMemoryRace,
+    UncheckedFailure,
     UndefinedBehavior,
     UninitializedRead,
 )

@@ -39,6 +39,10 @@ class UndefinedBehavior(KernelError):
     """A misaligned access, an array index out of bounds, an overflow, a failed assertion."""
 
 
+class UncheckedFailure(KernelError):
+    """A factorization failed where nobody asked whether it did."""
+
+
 class LaunchError(KernelError):
     """Grid, block or arguments that no device would accept."""
 
