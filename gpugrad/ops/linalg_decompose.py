@@ -112,7 +112,7 @@ def qr(input: Any, some: bool = True) -> QRResult:
 @op
 def plus_identity(x: Any) -> Any:
     """Square matrices with 1 added to the diagonal."""
-    return x + np.eye(x.shape[-1], dtype=x.dtype, like=x)
+    return x + np.identity(x.shape[-1], dtype=x.dtype, like=x)
 
 
 plus_identity.defvjp(x=lambda g: g)

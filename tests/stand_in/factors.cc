@@ -230,6 +230,15 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int fill, int64_t n, int 
                 lapack<T>("gemm", &ta, &tb, &m, &n, &k, &alpha, a[i], &lda, b[i], &ldb, &beta, c[i], &ldc);            \
         });                                                                                                            \
     }                                                                                                                  \
+    int cublas##P##geam(void* handle, int ta, int tb, int m, int n, const T* alpha, const T* a, int lda, const T* beta, \
+                        const T* b, int ldb, T* c, int ldc) {                                                          \
+        return on_cublas(handle, [=, alpha = *alpha, beta = *beta] {                                                   \
+            for (size_t j = 0; j < size_t(n); ++j)                                                                     \
+                for (size_t i = 0; i < size_t(m); ++i)                                                                 \
+                    c[j * ldc + i] = (alpha ? alpha * a[ta ? i * lda + j : j * lda + i] : 0) +                         \
+                                     (beta ? beta * b[tb ? i * ldb + j : j * ldb + i] : 0);                            \
+        });                                                                                                            \
+    }                                                                                                                  \
     int cublas##P##getrfBatched(void* handle, int n, T* const* a, int lda, int* pivots, int* info, int batch) {        \
         if (n < 0 || batch < 0 || lda < std::max(1, n)) return kCublasInvalidValue;                                    \
         return on_cublas(handle, [=] {                                                                                 \

@@ -6,7 +6,8 @@
   `get`, `set`, `item`, `tolist`, `copy`, `astype`, `fill`, `view`, `reshape`, `transpose`, `T`, `swapaxes`, `squeeze`,
   `ravel`, `flatten`, the reductions as methods, operators, indexing; NumPy functions and ufuncs act on it.
 * `empty`, `zeros`, `ones`, `full`, their `_like` forms, `array`, `asarray`, `ascontiguousarray`, `arange`, `asnumpy`,
-  `get_array_module`, `get_default_memory_pool`. Any other name is NumPy's function of that name.
+  `get_array_module`, `get_default_memory_pool`. Any other name is NumPy's function of that name, unless its arrays would
+  be the host's.
 * `RawModule(code=, options=, name_expressions=)`, `get_function`, `RawKernel`; a kernel is called as
   `kernel(grid, block, args, shared_mem=0)`, or without overhead as `kernel.kernel(...)`.
 * `cuda`: `Device`, `Stream`, `Event`, `Graph`, `get_current_stream`, `get_elapsed_time`, `runtime`, `is_available`,
@@ -54,7 +55,11 @@ def get_default_memory_pool() -> MemoryPool:
     return _pool
 
 
+_ON_THE_HOST = frozenset({"eye", "frombuffer", "fromfile", "fromfunction", "fromiter", "fromstring", "identity", "indices",
+                          "linspace", "load", "loadtxt", "logspace", "mgrid", "ogrid", "random", "tri"})  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
-    if name.startswith("_"):
-        raise AttributeError(name)
+    if name.startswith("_") or name in _ON_THE_HOST:
+        raise AttributeError(f"the simulator has no {name}")
     return getattr(_numpy, name)

@@ -18,6 +18,7 @@ from . import device, settings
 from .cupy_api import LACKING, full_name, refuse_parameters, refuse_ufunc
 from .device import counters, submit, wait
 from .faults import UninitializedRead
+from .flags import Flags
 from .memory import FRESH, WRITTEN, Allocation, MemoryPointer, device_memory, thread
 
 # Functions that answer on the host without looking at the elements
@@ -30,20 +31,11 @@ _WAITS = frozenset({np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.extra
 
 # Functions with a text of their own: creation.py enters them
 SPECIAL: dict[Any, Callable[..., Any]] = {
-    np.copy: lambda a, order="K": a.copy(),
+    np.copy: lambda a, order="C": a.copy(order),
     np.broadcast_arrays: lambda *arrays: [  # without the warning that NumPy's give when they are asked where they lie
         np.broadcast_to(a, np.broadcast_shapes(*[x.shape for x in arrays])) for a in arrays
     ],
 }
-
-
-class Flags:
-    """The flags that CuPy's arrays have: those of layout, and none of writing."""
-
-    def __init__(self, flags: Any) -> None:
-        self.c_contiguous, self.f_contiguous = flags.c_contiguous, flags.f_contiguous
-        self.owndata = flags.owndata
-        self.forc, self.fnc = flags.forc, flags.fnc
 
 
 class ndarray(NDArrayOperatorsMixin):
@@ -145,6 +137,8 @@ class ndarray(NDArrayOperatorsMixin):
         counters.device_to_host_bytes += self.nbytes
         if out is None:
             return self._value.copy(order)  # type: ignore[arg-type]
+        if out.dtype != self.dtype:
+            raise TypeError(f"{out.dtype} array cannot be obtained from {self.dtype} array")
         np.copyto(out, self._value)
         return out
 
@@ -156,13 +150,15 @@ class ndarray(NDArrayOperatorsMixin):
             raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
         if arr.shape != self.shape:
             raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
+        if not self.flags.forc:
+            raise RuntimeError("Cannot set to non-contiguous array")
         counters.host_to_device += 1
         counters.host_to_device_bytes += self.nbytes
         source = arr.copy()
         submit(lambda: self._assign(source))
 
-    def item(self, *args: Any) -> Any:
-        return self.get().item(*args)
+    def item(self) -> Any:
+        return self.get().item()
 
     def tolist(self) -> Any:
         return self.get().tolist()
@@ -192,10 +188,9 @@ class ndarray(NDArrayOperatorsMixin):
         if self._memory is None or not settings.checked():
             return None
         memory, value = device_memory(), self._value
-        if value.flags.c_contiguous:
-            offset = value.ctypes.data - memory.base
-            return memory.shadow[offset : offset + value.nbytes]
         offset = value.ctypes.data - memory.base
+        if value.flags.c_contiguous:
+            return memory.shadow[offset : offset + value.nbytes]
         return np.ndarray((*value.shape, value.itemsize), np.uint8, memory.shadow, offset, (*value.strides, 1))
 
     def _mark_written(self) -> None:
@@ -253,6 +248,8 @@ class ndarray(NDArrayOperatorsMixin):
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, np.ndarray) and value.ndim:
             raise TypeError(f"Unsupported type {type(value)}")
+        if isinstance(value, (list, tuple)) and self._is_basic(key):
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
         key, _ = _unwrap_key(key)
         if isinstance(value, ndarray):
             value._check_written("assignment")
@@ -265,7 +262,8 @@ class ndarray(NDArrayOperatorsMixin):
         def work() -> None:
             self._value[key] = source
             if states is not None:
-                states.reshape(*self.shape, self.itemsize)[key] = WRITTEN
+                whole = (*key, slice(None)) if isinstance(key, tuple) and any(k is ... for k in key) else key
+                states.reshape(*self.shape, self.itemsize)[whole] = WRITTEN
             _ = keep
 
         submit(work)
@@ -302,23 +300,39 @@ class ndarray(NDArrayOperatorsMixin):
 
     def copy(self, order: str = "C") -> Any:
         """A copy on the current device; elements that were never written stay so."""
-        made = ndarray(self.shape, self.dtype, order="F" if order == "F" else "C")
+        made, each = laid_out(self._value, order=order), (*self.shape, self.itemsize)
 
         def work() -> None:
             made._value[...] = self._value
             mine, its = self._states(), made._states()
             if mine is not None and its is not None:
-                its.reshape(-1)[:] = mine.reshape(-1) if order != "F" else WRITTEN
+                its.reshape(each)[...] = mine.reshape(each)
 
         submit(work)
         return made
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self.copy()
+
+    def __reduce__(self) -> Any:
+        return _place, (self.get(),)
+
     def astype(self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: bool = True) -> Any:
-        if not copy and self.dtype == np.dtype(dtype):
+        if casting is not None or subok is not None:
+            raise TypeError(f"{'subok' if casting is None else 'casting'} is not supported yet")
+        laid_so = {"C": self.flags.c_contiguous, "F": self.flags.f_contiguous}
+        if not copy and self.dtype == np.dtype(dtype) and laid_so.get(order, True):
             return self
-        return _run(lambda value: value.astype(dtype), (self,), {}, "astype")
+        made = laid_out(self._value, dtype, order)
+        self._check_written("astype")
+        _reached(self)
+        counters.functions += 1
+        submit(lambda: made._assign(self._value.astype(dtype)))
+        return made
 
     def fill(self, value: Any) -> None:
+        if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.size != 1):
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
         self[...] = value
 
     # NumPy functions
@@ -326,7 +340,7 @@ class ndarray(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         outs = kwargs.get("out", ())
         for x in (*inputs, *outs):
-            if isinstance(x, np.ndarray) and x.ndim:
+            if isinstance(x, (np.ndarray, list, tuple)) and method != "at":
                 raise TypeError(f"Unsupported type {type(x)}")
         if any(not isinstance(out, (ndarray, type(None))) for out in outs):
             raise TypeError("the result of an operation on device arrays is to be a device array")
@@ -362,24 +376,8 @@ def _method(name: str) -> Callable[..., Any]:
     return call
 
 
-_METHODS = (
-    *(
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "argsort",
-        "clip",
-        "conj",
-        "cumprod",
-        "cumsum",
-        "diagonal",
-        "dot",
-        "max",
-        "mean",
-    ),
-    *("min", "nonzero", "prod", "repeat", "round", "std", "sum", "take", "trace", "var"),
-)
+_METHODS = ("all", "any", "argmax", "argmin", "argsort", "clip", "conj", "cumprod", "cumsum", "diagonal", "dot", "max",
+            "mean", "min", "nonzero", "prod", "repeat", "round", "std", "sum", "take", "trace", "var")  # fmt: skip
 for _name in _METHODS:
     setattr(ndarray, _name, _method(_name))
 
@@ -416,6 +414,15 @@ def _reached(*arrays: ndarray) -> None:
             raise ValueError(
                 f"Array device must be same as the current device: array device = {x._device} while current = {thread.device}"
             )
+
+
+def laid_out(value: np.ndarray, dtype: Any = None, order: str = "K", shape: Any = None) -> ndarray:
+    """An uninitialised array in the layout that NumPy's `empty_like` gives it, which is CuPy's too."""
+    wanted = np.empty_like(value, dtype, order, shape=shape)  # type: ignore[call-overload]
+    made = ndarray(wanted.shape, wanted.dtype)
+    if made._memory is not None:
+        made._value = made._seen(made._memory.address, made.shape, made.dtype, wanted.strides)
+    return made
 
 
 def _place(value: Any) -> Any:

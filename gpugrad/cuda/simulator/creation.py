@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import SPECIAL, ndarray
+from .array import SPECIAL, laid_out, ndarray
 
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
@@ -31,44 +31,44 @@ def ones(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     return full(shape, 1, dtype, order)
 
 
-def _like(prototype: Any, dtype: Any, shape: Any) -> ndarray:
-    return ndarray(prototype.shape if shape is None else shape, prototype.dtype if dtype is None else dtype)
+def _like(prototype: Any, dtype: Any, order: str, subok: Any, shape: Any) -> ndarray:
+    if subok is not None:
+        raise TypeError("subok is not supported yet")
+    return laid_out(prototype._value if isinstance(prototype, ndarray) else prototype, dtype, order, shape)
 
 
 def empty_like(
     prototype: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any
 ) -> Any:
     """An uninitialised array like another."""
-    return _like(prototype, dtype, shape)
+    return _like(prototype, dtype, order, subok, shape)
 
 
 def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None
 ) -> Any:
     """A filled array like another."""
-    made = _like(a, dtype, shape)
+    made = _like(a, dtype, order, subok, shape)
     made.fill(fill_value)
     return made
 
 
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any) -> Any:
     """Zeros like another array."""
-    return full_like(a, 0, dtype, shape=shape)
+    return full_like(a, 0, dtype, order, subok, shape)
 
 
 def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None, **_: Any) -> Any:
     """Ones like another array."""
-    return full_like(a, 1, dtype, shape=shape)
+    return full_like(a, 1, dtype, order, subok, shape)
 
 
 def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", **ignored: Any) -> ndarray:
     """A device copy of an array, scalar or nested list of either kind."""
     if isinstance(obj, ndarray):
-        if not copy and dtype in (None, obj.dtype):
-            return obj
-        return obj.copy() if dtype in (None, obj.dtype) else obj.astype(dtype)
-    value = np.array(obj, dtype=dtype)
-    made = ndarray(value.shape, value.dtype)
+        return obj.astype(obj.dtype if dtype is None else dtype, order, copy=copy)
+    value = np.array(obj, dtype=dtype, order="A" if order == "K" else order)  # type: ignore[call-overload]
+    made = laid_out(value, order="A")
     if value.ndim or isinstance(obj, np.ndarray):
         made.set(value)
     else:
@@ -78,13 +78,14 @@ def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", **ig
 
 def asarray(a: Any, dtype: Any = None, order: str = "K", **ignored: Any) -> ndarray:
     """A device array; `a` itself if it is one of that dtype."""
-    return array(a, dtype, copy=False)
+    return array(a, dtype, copy=False, order=order)
 
 
 def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
-    """`a` on the device in C order; itself if it is so already."""
-    made = asarray(a, dtype)
-    return made if made.flags.c_contiguous else made.copy()
+    """A device array in C order; itself if it is so already."""
+    if not isinstance(a, ndarray):
+        raise TypeError(f"Argument 'a' has incorrect type (expected ndarray, got {type(a).__name__})")
+    return asarray(a, dtype, "C")
 
 
 def arange(*args: Any, dtype: Any = None) -> ndarray:
