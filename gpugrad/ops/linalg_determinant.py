@@ -36,7 +36,8 @@ def cofactor(a: Any) -> Any:
     """`det(a) * inv(a).mT`, the gradient of the determinant; defined for singular matrices too."""
     u, s, vh = _svd(a, full_matrices=True)
     last = a.ndim - 2
-    others = np.ones_like(s)  # the product of all singular values but one
+    others = s.copy()  # the product of all singular values but one
+    others[..., :1] = 1
     others[..., 1:] = cumprod_along(s[..., :-1], dim=last, reverse=False)
     others[..., :-1] *= cumprod_along(s[..., 1:], dim=last, reverse=True)
     return matmul(u * row(others), vh) * _per_matrix(_det(u) * _det(vh))
