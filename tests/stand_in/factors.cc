@@ -222,14 +222,6 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int fill, int64_t n, int 
                 info[k] = eigenvalues(vectors, fill, n, a + k * lda * n, lda, w + k * n);                              \
         });                                                                                                            \
     }                                                                                                                  \
-    int cublas##P##gemmBatched(void* handle, int ta, int tb, int m, int n, int k, const T* alpha, const T* const* a,   \
-                               int lda, const T* const* b, int ldb, const T* beta, T* const* c, int ldc, int batch) {  \
-        return on_cublas(handle, [=, ta = letter(ta), tb = letter(tb), m = Int(m), n = Int(n), k = Int(k),             \
-                                  lda = Int(lda), ldb = Int(ldb), ldc = Int(ldc), alpha = *alpha, beta = *beta] {      \
-            for (int i = 0; i < batch; ++i)                                                                            \
-                lapack<T>("gemm", &ta, &tb, &m, &n, &k, &alpha, a[i], &lda, b[i], &ldb, &beta, c[i], &ldc);            \
-        });                                                                                                            \
-    }                                                                                                                  \
     int cublas##P##geam(void* handle, int ta, int tb, int m, int n, const T* alpha, const T* a, int lda, const T* beta, \
                         const T* b, int ldb, T* c, int ldc) {                                                          \
         return on_cublas(handle, [=, alpha = *alpha, beta = *beta] {                                                   \
