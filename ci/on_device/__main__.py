@@ -2,6 +2,7 @@
 
 Each phase has a part of the time, so that each comes to its turn; what one leaves goes to the next. Results are written to
 ci/results/<name of the GPU>/results.json and results.md while they come: if all of it is killed, what was known is there.
+What each phase's programs printed is in tests.log, timings.log, sanitizer.log beside them.
 A phase that is run alone joins what the others left there, if the code is the same. What fails is printed, and the rest
 goes on. The exit status is 0 if nothing failed and there was time for everything, 2 without a device, else 1.
 """
@@ -9,6 +10,7 @@ goes on. The exit status is 0 if nothing failed and there was time for everythin
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +18,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,17 @@ def plan(phases: Sequence[str], began: float, limit: float, simulated: bool) -> 
     }
 
 
+@contextlib.contextmanager
+def keeping_logs(scratch: Path, file: Path) -> Iterator[None]:
+    """Put the ends of all logs in `scratch` into one file, whatever happens."""
+    try:
+        yield
+    finally:
+        parts = [f"==== {path.relative_to(scratch)}\n{jobs.end_of(path)}\n" for path in sorted(scratch.rglob("*.log"))]
+        if parts:
+            file.write_text("".join(parts))
+
+
 def run_phase(phase: str, deadline: float, selection: Sequence[str], results: Results) -> None:
     """Run a phase, entering what it finds."""
     began = time.monotonic()
@@ -114,7 +127,7 @@ def run_phase(phase: str, deadline: float, selection: Sequence[str], results: Re
 
     about = results.found["about"]
     simulated = about["CUDA"]["simulated"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, keeping_logs(Path(folder), results.folder / f"{phase}.log"):
         scratch = Path(folder)
         if phase == "tests":
             found = tests.run(selection, deadline, scratch, save)

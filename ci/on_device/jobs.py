@@ -57,7 +57,12 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
             process.wait(GRACE)
 
 
+def end_of(log: Path) -> str:
+    """The last megabyte of a log."""
+    return log.read_bytes()[-(1 << 20) :].decode(errors="replace") if log.exists() else ""
+
+
 def last_line(log: Path) -> str:
     """What a log ends with, in a line."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = end_of(log).strip().splitlines()
     return lines[-1][:300] if lines else "nothing was printed"
