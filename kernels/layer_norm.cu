@@ -306,12 +306,13 @@ layer_norm_backward(const T* __restrict__ dy, const T* __restrict__ x, const Com
             }
             const auto gradient = load_pack<W>(dy + start + at);
             const auto value = load_pack<W>(x + start + at);
+            const Pack<P, W> own = weight == nullptr ? Pack<P, W>{} : load_pack<W>(weight + at);
 #pragma unroll
             for (int i = 0; i < W; ++i) {
                 const int k = p * W + i;
                 g[k] = widen(gradient.item[i]);
                 x_hat[k] = (widen(value.item[i]) - middle) * scale;
-                const C s = weight == nullptr ? g[k] : g[k] * widen(weight[at + i]);
+                const C s = weight == nullptr ? g[k] : g[k] * widen(own.item[i]);
                 sum += RMS ? x_hat[k] * x_hat[k] : s;
                 product += s * x_hat[k];
             }
@@ -328,12 +329,14 @@ layer_norm_backward(const T* __restrict__ dy, const T* __restrict__ x, const Com
         for (int p = 0; p < kPacks; ++p) {
             const int at = (static_cast<int>(threadIdx.x) + p * THREADS) * W;
             Pack<T, W> made;
+            const bool weighted = weight != nullptr && at < mine;
+            const Pack<P, W> own = weighted ? load_pack<W>(weight + at) : Pack<P, W>{};
 #pragma unroll
             for (int i = 0; i < W; ++i) {
                 const int k = p * W + i;
                 of_weight[k] += g[k] * x_hat[k];
                 of_bias[k] += g[k];
-                const C s = weight == nullptr || at >= mine ? g[k] : g[k] * widen(weight[at + i]);
+                const C s = weighted ? g[k] * widen(own.item[i]) : g[k];
                 made.item[i] = narrow<T>((s - shift - x_hat[k] * slope) * scale);
             }
             if (dx != nullptr && at < mine) store_pack<W>(dx + start + at, made);
