@@ -125,6 +125,24 @@ def write(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
     return tensor
 
 
+def overwrite(tensor: Tensor, source: Tensor, function: Any) -> Tensor:
+    """`tensor.copy_(source)`. Where nothing is recorded and shapes agree, `source` is written where `tensor` lies.
+
+    Else it is an `update` by `function`, the out-of-place meaning.
+    """
+    array, recorded = tensor._array, state.grad and (tensor._requires_grad or source._requires_grad)
+    if recorded or source._array.shape != array.shape or type(source._array) is not type(array):
+        return update(tensor, function, source)
+    if apart(array, source._array):
+        return update(tensor, function, source)
+    if source._base is not None and source._written[0] > source._synced:
+        resync(source)
+    check_memory(tensor, "copy_")
+    assign(array, source._array)
+    mark_written(tensor)
+    return tensor
+
+
 def _may_share(x: Any, y: Any) -> bool:
     return type(x) is type(y) and not apart(x, y) and bool(np.may_share_memory(x, y))
 

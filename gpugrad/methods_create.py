@@ -286,11 +286,12 @@ class CreateMethods:
 
     def copy_(self, src: Tensor, non_blocking: Any = False) -> Tensor:
         """The values of `src`, of any device, broadcast and converted, are written here; gradients flow to `src`."""
-        from .inplace import update
+        from .inplace import overwrite, update
         from .ops.fill import copy
 
-        elsewhere = type(getattr(src, "_array", self._array)) is not type(self._array)
-        return update(self, copy, src.to(self.device) if elsewhere else src)
+        if not hasattr(src, "_array"):
+            return update(self, copy, src)
+        return overwrite(self, src.to(self.device) if type(src._array) is not type(self._array) else src, copy)
 
     # ------------------------------------------------------------------------------------------ copy and pickle
 

@@ -202,3 +202,28 @@ def test_a_write_is_still_recorded_and_still_refused(where: str, request: Any) -
         with pytest.raises(IndexError):
             x.index_fill_(0, gpugrad.tensor([0, 3]), 1.0)
         assert x.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.mark.parametrize("dtype", [gpugrad.float32, gpugrad.float64], ids=str)
+def test_copy_makes_no_other_copy(where: str, dtype: Any, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    source = (gpugrad.arange(1.0 * ROWS * COLUMNS).reshape(ROWS, COLUMNS) / 1000).to(where, dtype)
+    x = gpugrad.zeros(ROWS, COLUMNS, device=where)
+    x.copy_(source)  # what is made once is made
+    version = x.zero_()._version
+    peak = (peak_on_cpu if where == "cpu" else peak_on_device)(lambda: x.copy_(source))
+    assert peak < SIZE // 8 and x._version == version + 1
+    np.testing.assert_array_equal(x.cpu().numpy(), source.cpu().numpy().astype(np.float32))
+
+
+def test_a_copy_is_refused_where_a_write_is() -> None:
+    x = gpugrad.zeros(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        x.copy_(gpugrad.ones(3))
+    with pytest.raises(RuntimeError, match="single memory location"):
+        gpugrad.zeros(1).expand(3).copy_(gpugrad.ones(3))
+    x = gpugrad.arange(5.0)
+    x[1:].copy_(x[:-1])
+    assert x.tolist() == [0, 0, 1, 2, 3]

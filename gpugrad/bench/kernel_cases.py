@@ -276,9 +276,9 @@ KERNELS = (  # what is looked at most
     Case("elementwise", "x * y + z", 4, _elementwise(lambda torch, x, y, z: torch.addcmul(z, x, y), 3)),
     Case("elementwise", "bias add, 1024 columns", 2, _bias),
     Case("optim", "AdamW", 7, _optimizer("AdamW")),
-    Case("reduce", "sum", 1, _elementwise(lambda torch, x: x.sum(), 1, shift=1)),  # of what does not cancel
-    Case("reduce", "sum of rows of 1024", 1, _rows(lambda torch, x, _: x.sum(1), 1024)),
-    Case("reduce", "sum of columns, 1024", 1, _rows(lambda torch, x, _: x.sum(0), 1024)),
+    Case("reduce", "sum", 1, _elementwise(lambda torch, x: x.sum(), 1, shift=1), elements=2**28),  # of what does not cancel
+    Case("reduce", "sum of rows of 1024", 1, _rows(lambda torch, x, _: x.sum(1), 1024), elements=2**28),
+    Case("reduce", "sum of columns, 1024", 1, _rows(lambda torch, x, _: x.sum(0), 1024), elements=2**28),
 )  # fmt: skip
 MORE_KERNELS = (
     Case("copy", "transposed copy", 2, _rows(lambda torch, x, _: x.t().contiguous(), 1000)),

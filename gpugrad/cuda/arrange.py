@@ -18,7 +18,7 @@ from ..ops.rearrange import _roll, _tril, _triu
 from ..ops.strided import put_on_diagonal
 from .array import adopt, empty
 from .copy import contiguous, grid_for, kernel, write, zeros
-from .module import cuda_name
+from .module import cuda_name, grid_over
 from .strides import MAX_DIMS, SMALL, alignment, bits, padded, pattern, struct
 
 _THREADS = (256,)  # kCopyThreads
@@ -46,7 +46,7 @@ def _join(out: Any, rows: int, parts: Sequence[Any]) -> None:
         table[:2] = len(some), ends[start]
         table[2 : 2 + len(some)] = [p.data.ptr for p in some]
         table[2 + _PARTS : 2 + _PARTS + len(some)] = ends[start + 1 : start + 1 + len(some)]
-        grid = grid_for(rows * (ends[start + len(some)] - ends[start]), 1)
+        grid = grid_over(rows * (ends[start + len(some)] - ends[start]), _THREADS[0])
         given = np.array(table, np.int64).view(np.dtype((np.void, 8 * len(table))))[0]
         run(grid, _THREADS, (out, np.int64(rows), np.int64(cols // factor), given))
 

@@ -23,7 +23,7 @@ from ..ops.reduce import expand_to, spread
 from ..ops.shape import _reshaped_copy, put_among_zeros
 from ..views import follow
 from .array import DeviceArray, adopt, empty
-from .module import CUDA_NAMES, Kernel, blocks_for, cuda_name, kernels
+from .module import CUDA_NAMES, Kernel, blocks_for, cuda_name, grid_over, kernels
 from .strides import MAX_DIMS, alignment, bits, index_type, merged, pattern, walk, widening
 
 _THREADS, _AT_ONCE = 256, 4  # kCopyThreads, kAtOnce
@@ -99,13 +99,20 @@ def _copy_plan(
 
 def _flat_plan(n: int, types: list[str], aligned: int, itemsize: int) -> Any:
     width = 16 // itemsize if aligned == 16 else 1
-    run, grid, count = kernel(f"copy_flat<{', '.join(types)}, {width}>"), grid_for(n, width * _AT_ONCE), np.int64(n)
+    run, grid, count = (
+        kernel(f"copy_flat<{', '.join(types)}, {width}>"),
+        grid_over(n, _THREADS * width * _AT_ONCE),
+        np.int64(n),
+    )
     return lambda target, source: run(grid, (_THREADS,), (count, target, source))
 
 
 def _strided_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
     n = math.prod(sizes)
-    run, grid = kernel(f"copy_strided<{', '.join(types)}, {index_type(sizes, to, source)}>"), grid_for(n, _AT_ONCE)
+    run, grid = (
+        kernel(f"copy_strided<{', '.join(types)}, {index_type(sizes, to, source)}>"),
+        grid_over(n, _THREADS * _AT_ONCE),
+    )
     count, places = np.int64(n), walk(sizes, to, source)
     return lambda target, array: run(grid, (_THREADS,), (count, target, array, places))
 
@@ -126,7 +133,7 @@ def _tiled_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
     batch = walk(batch_sizes, [to[d] for d in rest], [source[d] for d in rest])
     side = 64 if types[1] in ("unsigned char", "unsigned short", *_NARROW) else 32
     tiles = -(-rows // side) * -(-cols // side) * math.prod(batch_sizes)
-    run, grid = kernel(f"copy_tiled<{', '.join(types)}>"), blocks_for(tiles, 1, 16)
+    run, grid = kernel(f"copy_tiled<{', '.join(types)}>"), grid_over(tiles, 1)
     numbers = [np.int64(x) for x in (rows, cols, to[along], source[-1], math.prod(batch_sizes))]
     return lambda target, array: run(grid, (32, 8), (target, array, *numbers, batch))
 
@@ -257,7 +264,7 @@ def _fill_plan(shape: Any, strides: Any, itemsize: int, aligned: int) -> Any:
     order = sorted(range(len(shape)), key=lambda d: -abs(steps[d]))
     sizes, (steps,) = merged([shape[d] for d in order], [[steps[d] for d in order]])
     n = math.prod(sizes)
-    count, grid = np.int64(n), blocks_for(n, _THREADS * 4, 16)
+    count, grid = np.int64(n), grid_over(n, _THREADS * 4)
     if not sizes or (len(sizes) == 1 and steps == [1]):
         width = 16 // itemsize if aligned == 16 else 1
         run = kernel(f"fill_flat<{bits(itemsize)}, {width}>")

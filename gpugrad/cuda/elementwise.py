@@ -17,7 +17,7 @@ from ..dtypes import BY_NUMPY
 from . import module
 from .array import DeviceArray, empty
 from .layout import Layout, layout_of
-from .module import blocks_for, cuda_name, current_device
+from .module import cuda_name, current_device, grid_over
 from .printing import (
     Formula,
     Kind,
@@ -108,12 +108,12 @@ def plan_for(formula: Formula, inputs: Sequence[Any], made: tuple[Any, ...]) -> 
     kernel = _kernel(Variant(formula, kinds, made, single, layout.flat, width, layout.small))
     convert = kernel.convert if any(kernel.convert) else None
     if layout.flat:
-        grid = blocks_for(count, kernel.tile)
+        grid = grid_over(count, kernel.tile)
         before: tuple[Any, ...] = (np.int64(count),)
     else:
         axes = layout.axes(tuple([convert is None for convert in kernel.convert]), width)
         groups = count // width
-        grid, before = blocks_for(groups, kernel.tile // width, 16), (np.int64(groups), axes)
+        grid, before = grid_over(groups, kernel.tile // width), (np.int64(groups), axes)
     return Plan(kernel.launch, grid, layout.shape, made, before, convert)
 
 

@@ -20,7 +20,7 @@ from .rows import LONG_THREADS, SHAPES, chunks, compute, fitting, kernel, ready,
 
 # Of layer_norm_backward: threads a row, elements a thread, and blocks a multiprocessor: as many as registers allow (half as
 # many of float64), for 64 KiB in flight
-_BACKWARD = ((32, 8, 8), (128, 8, 8), (256, 8, 4), (256, 16, 2), (512, 16, 1))
+_BACKWARD = ((32, 8, 8), (128, 8, 8), (256, 8, 4), (512, 8, 2), (512, 16, 1))
 _COLUMNS, _STRETCH = 32, 256  # columns to a block of batch_norm.cu; rows, at least, if there are enough
 _BY_COLUMN, _BY_ROW, _BY_TABLE = "gpugrad::kByColumn", "gpugrad::kByRow", "gpugrad::kByTable"
 
