@@ -92,6 +92,36 @@ def test_no_failure_hides_another(tmp_path: Path) -> None:
     assert "in test_b\n    def test_b(): assert 1 + 1 == 3" in log.read_text()
 
 
+WARNS = """
+import pytest, warnings
+@pytest.hookimpl
+def pytest_configure(config): warnings.warn("a plugin that happens to be there")
+"""
+
+
+@pytest.mark.parametrize("missing", ["", "xdist", "timeout", "hypothesispytest"])
+def test_plugins_of_somebody_s_machine_do_not_matter(
+    ci_code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Neither one that warns when it is loaded, nor one of ours that is missing."""
+    need("g++", "clang++")
+    monkeypatch.setenv("GPUGRAD_SIMULATE", "1")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    (tmp_path / "warns.py").write_text(WARNS)
+    (tmp_path / "warns-1.dist-info").mkdir()
+    (tmp_path / "warns-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: warns\nVersion: 1\n")
+    (tmp_path / "warns-1.dist-info" / "entry_points.txt").write_text("[pytest11]\nwarns = warns\n")
+    tests = ci_code("tests")
+    there = tests.available
+    assert there(*tests.PLUGINS) == list(tests.PLUGINS)
+    monkeypatch.setattr(tests, "available", lambda *names: there(*(name for name in names if name != missing)))
+    file = plant(tmp_path, "good")[0]
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = cuda: of the device\ntimeout = 9\naddopts = --strict-config\n")
+    found = tests.run([file], time.monotonic() + 60, tmp_path, lambda known: None)
+    assert found["complete"] and "error" not in found and "in one process because" not in found
+    assert [(row["passed"], row["failed"]) for row in found["files"].values()] == [(2, {})]
+
+
 def test_what_there_is_no_time_for_is_said(tmp_path: Path) -> None:
     files = plant(tmp_path, "good", "hangs")
     status, found, said = run(tmp_path, "--limit", "20", "tests", *files, GPUGRAD_TEST_LIMIT="100")

@@ -80,7 +80,7 @@ def run_shard(part: tuple[str, int], shards: int, selection: list[str], deadline
     while jobs.seconds_left(deadline) > 5:
         before = len(plugin.finished(report))
         status = jobs.run(
-            [*sanitizer, *tests.command(selection, "-p", "no:xdist")],
+            [*sanitizer, *tests.command(selection, plugins=tests.IN_ONE_PROCESS)],
             deadline,
             folder / "log",
             tests.environment(report, **settings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -20,7 +21,16 @@ AFTER = "test_cuda_op_table"  # of the files of kernels the last, since it is th
 MOST_PROCESSES = 15
 # Warnings are errors, as in CI, but for those that say what a later version of somebody's library will not do any more:
 # which versions there are is not ours to choose here.
-WARNINGS = "\n".join(["error", *(f"default::{w}Warning" for w in ("Deprecation", "PendingDeprecation", "Future"))])
+WARNINGS = "\n".join(
+    [
+        "error",
+        *(f"default::{w}Warning" for w in ("Deprecation", "PendingDeprecation", "Future")),
+        "ignore:Unknown config option:pytest.PytestConfigWarning",  # of a plugin that is missing
+    ]
+)
+# Of what is installed, all that is loaded: others have options, warnings and fixtures of their own.
+IN_ONE_PROCESS = ("timeout", "hypothesispytest")
+PLUGINS = ("xdist", *IN_ONE_PROCESS)
 
 
 def files(folder: Path = ROOT / "tests") -> list[str]:
@@ -34,30 +44,30 @@ def files(folder: Path = ROOT / "tests") -> list[str]:
     return [os.path.relpath(path, ROOT) for path in sorted(marked, key=rank)]
 
 
-def command(selection: Sequence[str], *options: str) -> list[str]:
-    """Run the tests of the device among these with the plugin."""
-    fixed = [
-        "-q",
-        "-m",
-        "cuda",
-        "--tb=short",
-        "--continue-on-collection-errors",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "plugin",
-    ]
-    return [
-        *(sys.executable, "-m", "pytest", *fixed, "-o", f"filterwarnings={WARNINGS}", "-o", "timeout=0"),
-        *(*options, *selection),
-    ]
+def available(*plugins: str) -> list[str]:
+    """Which of these plugins of pytest are installed."""
+    found = {entry.name for entry in importlib.metadata.entry_points(group="pytest11")}
+    return [name for name in plugins if name in found]
+
+
+def command(selection: Sequence[str], *options: str, plugins: Sequence[str] = PLUGINS) -> list[str]:
+    """Run the tests of the device among these with our plugin, and with those of `plugins` that are installed."""
+    fixed = ["-q", "-m", "cuda", "--tb=short", "--continue-on-collection-errors", "-p", "no:cacheprovider"]
+    for name in (*available(*plugins), "plugin"):
+        fixed += ["-p", name]
+    # --strict-config would refuse the settings of a plugin that is missing here
+    settings = ["addopts=-rfExX --strict-markers", f"filterwarnings={WARNINGS}", "timeout=0"]
+    for setting in settings:
+        fixed += ["-o", setting]
+    return [sys.executable, "-m", "pytest", *fixed, *options, *selection]
 
 
 def environment(report: Path, **settings: str) -> dict[str, str]:
-    """What the plugin reads, and what lets many processes share a machine."""
+    """What the plugin reads, and what lets many processes share a machine; plugins that happen to be there are not loaded."""
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {"PYTHONPATH": path, "GPUGRAD_TEST_REPORT": str(report), "MPLBACKEND": "Agg"} | threads | settings
+    fixed = {"PYTHONPATH": path, "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ""}
+    return fixed | {"GPUGRAD_TEST_REPORT": str(report)} | threads | settings
 
 
 def run(selection: Sequence[str], deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
@@ -75,6 +85,8 @@ def _run(
     scratch.mkdir()
     report, log = scratch / "tests.jsonl", scratch / "tests.log"
     together = ["-n", str(processes), "--dist", "load", "--maxschedchunk", "4", "--max-worker-restart", "1000"]
+    if not available("xdist"):
+        together = []
     limit = {"CUPY_GPU_MEMORY_LIMIT": f"{max(12, 80 // processes)}%"}  # few tests need much, and none all of it
     status = jobs.run(
         command(selection or files(), *together),
