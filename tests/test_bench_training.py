@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
 import json
+import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad.bench import training
+from gpugrad.bench import curves, training
 from gpugrad.cuda import backend
 
 
@@ -56,14 +60,50 @@ def test_each_part_is_written_when_it_is_known(device: str, tmp_path: Path, monk
     def fail(*_: Any) -> Any:
         raise ValueError("no luck\nat all")
 
-    curves = training.curves
+    measure = training.curves
     monkeypatch.setattr(training, "transfers", fail)
-    monkeypatch.setattr(training, "curves", lambda model, epochs: (curves if model == "mlp" else fail)(model, epochs))
+    monkeypatch.setattr(training, "curves", lambda model, *how: (measure if model == "mlp" else fail)(model, *how))
     assert training.main(["--small", "--out", str(tmp_path)]) == 3
     found = json.loads((tmp_path / "training.json").read_text())
     assert found["transfers eager"] == found["transfers captured"] == {"error": "ValueError: no luck"}
-    assert found["curve mlp"]["difference"] < 1e-4 and len(found["curve mlp"]["losses"]["cuda"]) == 1
+    mlp = found["curve mlp"]
+    assert mlp["apart"] == [mlp["difference"]] and mlp["difference"] < 1e-4 and len(mlp["losses"]["cuda"]) == 1
+    assert mlp["runs rounded"] == 2 and 0 < mlp["rounded"][0] < 1e-4
     assert found["curve cnn"] == {"error": "ValueError: no luck"}
+
+
+def test_weights_a_rounding_away_are_the_next_numbers() -> None:
+    model = gpugrad.nn.Linear(30, 20)
+    before = [weights.detach().numpy().copy() for weights in model.parameters()]
+    for seed in (0, 1):
+        made = curves.change_by_a_rounding(copy.deepcopy(model), seed)
+        after = [weights.detach().numpy() for weights in made.parameters()]
+        for old, new in zip(before, after):
+            up, down = (np.nextafter(old, np.float32(way)) for way in (np.inf, -np.inf))
+            assert ((new == up) | (new == down)).all() and (new == up).any() and (new == down).any()
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_profile_of_steps_has_what_they_read_and_nothing_else(
+    device: str, few: None, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    """Kernels that may meet a bad index have run, so that gpugrad's own wait would read a copy of whether one did."""
+    activity = SimpleNamespace(CUDA="cuda")
+    profiler = SimpleNamespace(ProfilerActivity=activity, supported_activities=lambda: {"cuda"})
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(profiler=profiler, cuda=SimpleNamespace(init=lambda: None)))
+    seen: list[Any] = []
+    monkeypatch.setattr(training, "traced", lambda torch, activity, work: seen.append(simulated(work)))
+    monkeypatch.setattr(training, "counted", lambda events: seen[-1])
+    simulated = training._simulated_traffic
+    steps = training.Steps()
+    work = lambda: steps.each(lambda: (steps.one(), steps.inputs[1].sum().item()) if reads else steps.one())  # noqa: E731
+    work()
+    found = training.profiled_traffic(work)
+    assert found["kernels"] > 0 and found["copies to device"] == 2 * training.STEPS
+    assert found["copies to host"] >= training.STEPS if reads else found["copies to host"] == 0
+    bounds = importlib.import_module("gpugrad.cuda.bounds")
+    assert bounds._used or reads  # so that there was something to read
 
 
 EVENTS = [  # as PyTorch's profiler writes them

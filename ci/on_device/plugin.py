@@ -5,6 +5,7 @@ A test that hangs, in a kernel or anywhere, ends its process, as does one after 
 
 GPUGRAD_TEST_REPORT names the file, of a line of JSON for each result; GPUGRAD_TEST_LIMIT is how many seconds a test may
 take; GPUGRAD_TEST_SHARD=k/n leaves every n-th test alone, and GPUGRAD_TEST_DONE the tests that a file of that kind holds.
+GPUGRAD_TEST_KERNELS names a folder, in which a file for each process says which kernels its tests met.
 GPUGRAD_TEST_NO_POOL=1 takes every array from the driver, so that compute-sanitizer knows where each one ends.
 """
 
@@ -94,6 +95,20 @@ def reason(text: str) -> str:
     return lines[0][:300]
 
 
+def record_kernels(report: Path) -> None:
+    """Write "file of kernels/: kernel" to the report for each kernel that is loaded to be launched."""
+    from gpugrad.cuda import module
+
+    load, file = module._load, report.open("a", buffering=1)
+
+    def recording(source: str, names: tuple[str, ...], device: int) -> Any:
+        place = re.search(r"kernels/(\w+)\.cu\b|(\w+)\.cu\b", source)
+        file.writelines(f"{(place[1] or place[2]) if place else 'others'}: {name}\n" for name in names)
+        return load(source, names, device)
+
+    module._load = recording
+
+
 class Guard:
     """Watches tests run; `says` which is, for whoever reads the output."""
 
@@ -109,6 +124,8 @@ class Guard:
         self.cupy = backend.cupy()
         if os.environ.get("GPUGRAD_TEST_NO_POOL") == "1" and not backend.simulated():
             self.cupy.cuda.set_allocator(None)
+        if folder := os.environ.get("GPUGRAD_TEST_KERNELS"):
+            record_kernels(Path(folder) / f"kernels-{os.getpid()}")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         shard, _, shards = os.environ.get("GPUGRAD_TEST_SHARD", "0/1").partition("/")

@@ -45,7 +45,8 @@ NAMES = {
 PRODUCTS = ("float32", "TF32", "bfloat16", "batched", "transposed", "small")  # the kinds that are looked at
 SMALL = ("256", "1024", "128x784 by 784x512")  # the host's time counts too
 OF_MATMUL = 0.97
-APART = 1e-4  # of a loss on the CPU
+APART = 1e-4  # of a loss on the CPU,
+ROUNDED = 4  # or so many times what a rounding makes of it there: see gpugrad/bench/curves.py
 
 
 class Line(NamedTuple):
@@ -164,15 +165,24 @@ def _training(found: Found) -> Iterable[Line]:
     for model in ("mlp", "cnn"):
         what = f"`gpugrad train --model {model}`: loss on the device apart from the CPU's"
         row = part.get(f"curve {model}", part)
-        if "difference" in row:
-            verdict = "met" if row["difference"] <= APART else "missed"
-            yield Line(what, f"at most {APART:g}", f"{row['difference']:.1e}", verdict, f"{row['epochs']} epochs")
-        else:
-            yield Line(what, f"at most {APART:g}", "", "not measured", _absent(row, "it"))
+        yield _curve(what, row) if "apart" in row else Line(what, f"at most {APART:g}", "", "not measured", _absent(row, "it"))
     for how in ("eager", "captured"):
         what = f"copies between host and device in a step, {how}, besides the batch"
         row = part.get(f"transfers {how}", part)
         yield _copies(what, row) if "found" in row else Line(what, "0", "", "not measured", _absent(row, "it"))
+
+
+def _curve(what: str, row: Found) -> Line:
+    limits = [max(APART, ROUNDED * rounded) for rounded in row["rounded"]]
+    near = all(apart <= limit for apart, limit in zip(row["apart"], limits))
+    wanted = f"at most {APART:g} in each epoch, or {ROUNDED} times what a rounding does on the CPU"
+    why = f"by epoch {_list(row['apart'])}; {row['runs rounded']} runs on the CPU whose first weights are a rounding away: "
+    why += f"up to {_list(row['rounded'])}"
+    return Line(what, wanted, f"{max(row['apart']):.1e}", "met" if near else "missed", why)
+
+
+def _list(distances: Sequence[float]) -> str:
+    return ", ".join(f"{distance:.1e}" for distance in distances)
 
 
 def _copies(what: str, row: Found) -> Line:

@@ -1,6 +1,6 @@
 """Training on the device held to training on the CPU, and what a step moves between them: `python -m gpugrad.bench.training`.
 
-The losses of `gpugrad train` on both devices from one seed; and the copies between host and device in steps that are given
+The losses of `gpugrad train` on both devices from one seed (`curves.py`); and the copies between host and device in steps that are given
 a batch of the host's, op by op and captured as a CUDA graph. On a GPU PyTorch's profiler counts them, which sees all that
 the process does there, on the simulated device the simulator.
 """
@@ -8,11 +8,8 @@ the process does there, on the simulated device the simulator.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import csv
 import importlib
 import json
-import os
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -23,41 +20,16 @@ import numpy as np
 
 import gpugrad
 
-from ..__main__ import main as gpugrad_command
 from ..atomic import atomic_write
 from ..cuda import backend
 from .cases_train import mlp_medium
+from .curves import ROUNDED, curves, processes
 from .peer import WARM_UP
 
 ROWS, STEPS = 128, 10
-LOSSES = ("train_loss", "test_loss")
-MODELS = {"mlp": "adam", "cnn": "sgd"}  # a bias before a batch norm has rounding errors for a gradient: not by Adam
 
 Traffic = dict[str, int]
 """Copies and bytes "to device" and "to host", and kernels."""
-
-
-# ---- losses ----
-
-
-def curves(model: str, epochs: int) -> dict[str, Any]:
-    """Losses by device and epoch, and the largest difference between the devices, relative to the CPU's loss."""
-    losses = {device: _losses(model, device, epochs) for device in ("cpu", "cuda")}
-    right, found = (np.array(losses[device]) for device in ("cpu", "cuda"))
-    apart = float(np.max(np.abs(found - right) / np.abs(right)))
-    return {"optimizer": MODELS[model], "epochs": epochs, "losses": losses, "difference": apart}
-
-
-def _losses(model: str, device: str, epochs: int) -> list[list[float]]:
-    with tempfile.TemporaryDirectory() as out, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        options = ["--model", model, "--optimizer", MODELS[model], "--epochs", str(epochs), "--out", out]
-        if gpugrad_command(["train", "--device", device, *options]):
-            raise RuntimeError(f"gpugrad train --device {device} failed")
-        with (Path(out) / "metrics.csv").open(newline="") as file:
-            return [[float(row[name]) for name in LOSSES] for row in csv.DictReader(file)]
-
-
-# ---- copies ----
 
 
 class Steps:
@@ -137,7 +109,7 @@ def profiled_traffic(work: Callable[[], Any]) -> Traffic:
 
     def whole() -> None:
         work()
-        gpugrad.cuda.synchronize()
+        backend.cupy().cuda.runtime.deviceSynchronize()  # gpugrad's reads back whether an index was bad: no part of steps
 
     traced(torch, activity, gpugrad.cuda.synchronize)  # what the profiler loads is loaded
     found = counted(traced(torch, activity, whole))
@@ -178,22 +150,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", action="store_true", help="one epoch: to see that it runs")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    epochs = 1 if options.small else 5
-    parts: dict[str, Callable[[], Any]] = {
-        "transfers eager": lambda: transfers("eager"),
-        "curve mlp": lambda: curves("mlp", epochs),
-        "transfers captured": lambda: transfers("captured"),
-        "curve cnn": lambda: curves("cnn", epochs),
-    }
+    epochs, rounded = (1, 2) if options.small else (5, ROUNDED)
     found: dict[str, Any] = {}
-    for name, measure in parts.items():
-        try:
-            found[name] = measure()
-        except Exception as error:  # one that fails hides no other
-            found[name] = {"error": f"{type(error).__name__}: {error}".partition("\n")[0]}
-            traceback.print_exc()
-        with atomic_write(options.out / "training.json") as file:
-            file.write(json.dumps(found, indent=1).encode() + b"\n")
+    with processes() as pool:
+        parts: dict[str, Callable[[], Any]] = {
+            "transfers eager": lambda: transfers("eager"),
+            "curve mlp": lambda: curves("mlp", epochs, pool, rounded),
+            "transfers captured": lambda: transfers("captured"),
+            "curve cnn": lambda: curves("cnn", epochs, pool, rounded),
+        }
+        for name, measure in parts.items():
+            try:
+                found[name] = measure()
+            except Exception as error:  # one that fails hides no other
+                found[name] = {"error": f"{type(error).__name__}: {error}".partition("\n")[0]}
+                traceback.print_exc()
+            with atomic_write(options.out / "training.json") as file:
+                file.write(json.dumps(found, indent=1).encode() + b"\n")
     return sum("error" in part for part in found.values())
 
 
