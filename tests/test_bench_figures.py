@@ -136,6 +136,21 @@ def test_events_leave_out_what_the_host_waits() -> None:
     assert seconds == 0.03 and 0 < host < 0.03
 
 
+def test_steps_ahead_keep_the_device_busy_before_the_first_event() -> None:
+    done: list[str] = []
+
+    class Event(SimpleNamespace):
+        record = synchronize = lambda event: done.append("event")
+        elapsed_time = lambda event, last: 30.0  # noqa: E731
+
+    torch = SimpleNamespace(cuda=SimpleNamespace(Event=Event, synchronize=lambda: None))
+    clock.between_events(torch, ahead=4)(lambda: done.append("step"), 9)
+    assert done[:11].count("step") == 10 and done.index("event") == 2
+    done.clear()
+    clock.between_events(torch, ahead=4)(lambda: done.append("step"), 3)  # long ones are not done in vain
+    assert done.index("event") == 0
+
+
 def test_steps_take_turns() -> None:
     step = clock.in_turn([lambda: 1, lambda: 2, lambda: 3])
     assert [step() for _ in range(7)] == [1, 2, 3, 1, 2, 3, 1]

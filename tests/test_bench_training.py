@@ -91,7 +91,9 @@ def test_a_profile_of_steps_has_what_they_read_and_nothing_else(
     """Kernels that may meet a bad index have run, so that gpugrad's own wait would read a copy of whether one did."""
     activity = SimpleNamespace(CUDA="cuda")
     profiler = SimpleNamespace(ProfilerActivity=activity, supported_activities=lambda: {"cuda"})
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(profiler=profiler, cuda=SimpleNamespace(init=lambda: None)))
+    monkeypatch.setitem(
+        sys.modules, "torch", SimpleNamespace(profiler=profiler, cuda=SimpleNamespace(init=lambda: None))
+    )
     seen: list[Any] = []
     monkeypatch.setattr(training, "traced", lambda torch, activity, work: seen.append(simulated(work)))
     monkeypatch.setattr(training, "counted", lambda events: seen[-1])

@@ -23,6 +23,7 @@ PLANTED = {
     "good": "def test_a(): pass\n@cuda\ndef test_b(): pass\n@cuda\ndef test_c(): pass\n",
     "fails": "@cuda\ndef test_a(): pass\n@cuda\ndef test_b(): assert 1 + 1 == 3\n",
     "aborts": "@cuda\ndef test_a(): os.abort()\n@cuda\ndef test_b(): pass\n",
+    "adds": "import gpugrad\n@cuda\ndef test_a(): gpugrad.ones(3, device='cuda').exp()\n",
     "hangs": "@cuda\ndef test_a(): time.sleep(60)\n@cuda\ndef test_b(): pass\n",
     "does_not_load": "import nothing_of_this_name\n@cuda\ndef test_a(): pass\n",
     "skips": "@cuda\ndef test_a(): pytest.importorskip('nothing_of_this_name', reason='needs it')\n",
@@ -84,7 +85,15 @@ def test_no_failure_hides_another(tmp_path: Path) -> None:
     assert failed["loses_the_device"].keys() == {"test_a"} and "IllegalAddress" in failed["loses_the_device"]["test_a"]
     assert failed["does_not_compile"].keys() == {"test_a"} and "does not compile" in str(failed["does_not_compile"])
     passed = {name: row["passed"] for name, row in rows.items() if row["passed"]}
-    assert passed == {"good": 2, "fails": 1, "aborts": 1, "hangs": 1, "loses_the_device": 20, "does_not_compile": 1}
+    assert passed == {
+        "good": 2,
+        "fails": 1,
+        "aborts": 1,
+        "hangs": 1,
+        "adds": 1,
+        "loses_the_device": 20,
+        "does_not_compile": 1,
+    }
     assert rows["skips"]["skipped"] == 1 and found["tests"]["skipped because"] == {"needs it": 1}
     assert status == 1 and found["tests"]["complete"] and not found["not done"] and len(found["failed"]) == 6
     assert all(f"FAILED {name}: {why}" in said for name, why in found["failed"].items())
@@ -116,7 +125,9 @@ def test_plugins_of_somebody_s_machine_do_not_matter(
     assert there(*tests.PLUGINS) == list(tests.PLUGINS)
     monkeypatch.setattr(tests, "available", lambda *names: there(*(name for name in names if name != missing)))
     file = plant(tmp_path, "good")[0]
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = cuda: of the device\ntimeout = 9\naddopts = --strict-config\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nmarkers = cuda: of the device\ntimeout = 9\naddopts = --strict-config\n"
+    )
     found = tests.run([file], time.monotonic() + 60, tmp_path, lambda known: None)
     assert found["complete"] and "error" not in found and "in one process because" not in found
     assert [(row["passed"], row["failed"]) for row in found["files"].values()] == [(2, {})]
@@ -208,10 +219,11 @@ def test_faults_that_the_sanitizer_finds_stand_by_their_tests(
     assert sanitizer.available()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    files = plant(tmp_path, "good", "loses_the_device")
+    files = plant(tmp_path, "good", "adds", "loses_the_device")
     found = sanitizer.run(files, time.monotonic() + 100, scratch, lambda known: None)
     memcheck, racecheck = found["tools"]["memcheck"], found["tools"]["racecheck"]
-    assert found["complete"] and memcheck["passed"] == 22 and len(memcheck["failed"]) == 1 and not memcheck["faults"]
+    assert memcheck["kernels"]["elementwise"] == {"met": 1, "of": 6} and memcheck["kernels"]["sort"]["met"] == 0
+    assert found["complete"] and memcheck["passed"] == 23 and len(memcheck["failed"]) == 1 and not memcheck["faults"]
     fault = "Error: Race reported between Write access at 0x... and Read access at 0x... at void gpugrad::softmax<float>(const float *)"
     last = [f"test_loses_the_device.py::{name}" for name in ("test_a", "test_b[19]")]  # of each of two processes
     assert racecheck["faults"] == {test: {fault: 1} for test in last} and racecheck["said"] == ["2 x 1 errors"]

@@ -102,7 +102,7 @@ def test_rows_as_long_as_threads_hold_and_longer(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("function", SOFTMAXES)
-@pytest.mark.parametrize("cols", [6145, 16385])
+@pytest.mark.parametrize("cols", [6145, 16385, 16400])
 def test_softmax_of_long_rows(function: Any, cols: int) -> None:
     both(lambda x: function(x, -1), draw((2, cols)), factor=64)
 

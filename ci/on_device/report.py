@@ -249,11 +249,12 @@ def _sanitizer(found: Found) -> Iterator[str]:
         yield found["sanitizer"]["missing"]
         yield ""
         return
-    yield "| compute-sanitizer | tests passed | failed | with faults | summaries |"
-    yield "|---|---|---|---|---|"
+    yield "| compute-sanitizer | tests passed | failed | with faults | kernels met | summaries |"
+    yield "|---|---|---|---|---|---|"
     for tool, row in found["sanitizer"]["tools"].items():
         said = "; ".join(row["said"]) or row.get("error", "")
-        yield f"| {tool} | {row['passed']} | {len(row['failed'])} | {len(row['faults'])} | {_cell(said)} |"
+        counts = [row["passed"], len(row["failed"]), len(row["faults"]), verdict.met(row["kernels"])]
+        yield f"| {tool} | {' | '.join(map(str, counts))} | {_cell(said)} |"
     yield ""
 
 

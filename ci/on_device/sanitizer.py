@@ -24,9 +24,51 @@ TOOLS = {
     "initcheck": ([], {"GPUGRAD_TEST_NO_POOL": "1"}),
     "synccheck": ([], {}),
 }
-# Every family of kernels at every size; then what there is time for.
-SELECTION = ["tests/test_cuda_sizes.py", "tests/test_kernel_softmax.py", "tests/test_cuda_optim.py"]
+# Tests of few elements that between them launch every kernel, of the rest of the files first.
+REST = {
+    "histogram": (
+        "counts_between_given_edges",
+        "how_often_each_index_occurs",
+        "the_same_sums_in_any_order_where_that_is_asked_for",
+    ),
+    "optim": ("all_parameters_are_updated_in_one_launch", "clipping_takes_three_launches_and_leaves_what_is_small"),
+    "poisson": ("numbers_depend_on_seed_and_place_alone",),
+    "random": (
+        "dropout",
+        "tensors_like_others",
+        "bernoulli_of_each_element_s_probability",
+        "what_cannot_be_drawn_is_refused_by_the_next_wait",
+    ),
+    "recurrent": ("one_output_used", "views_as_inputs"),
+    "select": ("one_of_each_value_in_views", "places_of_views", "values_that_lie_in_what_is_written", "masks_of_views"),
+    "sort": ("choices", "places_in_rows_of_several_dtypes_and_strides", "membership_in_views_and_among_other_dtypes"),
+    "index": (
+        "masks",
+        "writing_in_place",
+        "picked_along_a_dimension",
+        "rows_of_every_width",
+        "sums_and_writes_both_ways",
+    ),
+    "rows": (
+        "all_targets_ignored",
+        "losses_of_many_targets_views_and_other_ignored_ones",
+        "norms_of_views_and_without_parameters",
+        "norms_of_long_rows",
+        "softmax_of_long_rows",
+        "group_norm",
+        "cross_entropy_of_long_rows",
+        "cross_entropy_of_pixels",
+    ),
+    "conv": ("unfold_and_fold", "conv_transpose", "max_unpool2d", "products_of_views", "conv2d[depthwise]"),
+    "scan": ("more_parts_than_one_pass_over_them_takes",),
+    "elementwise": ("a_user_s_formula_to_second_order",),
+}
+SELECTION = [f"tests/test_cuda_{file}.py::test_{name}" for file, names in REST.items() for name in names]
+SIZES = "tests/test_cuda_sizes.py"
+SELECTION += [SIZES, f"--deselect={SIZES}::test_every_size[every other"]  # launches what a transpose does
+KERNELS = tests.ROOT / "kernels"
 LIMIT = 45  # seconds for a test
+DEFINED = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\((?:[^()]|\([^()]*\))*\)\s*)?(\w+)\s*\(")
 FAULTS = (
     "Invalid",
     "Misaligned",
@@ -75,7 +117,7 @@ def run_shard(part: tuple[str, int], shards: int, selection: list[str], deadline
     options, settings = TOOLS[tool]
     report = folder / "tests.jsonl"
     settings = settings | {"GPUGRAD_TEST_SHARD": f"{k}/{shards}", "GPUGRAD_TEST_LIMIT": str(LIMIT)}
-    settings["GPUGRAD_TEST_DONE"] = str(report)
+    settings |= {"GPUGRAD_TEST_DONE": str(report), "GPUGRAD_TEST_KERNELS": str(folder)}
     sanitizer = ["compute-sanitizer", "--tool", tool, *options, "--print-limit", "20"]
     while jobs.seconds_left(deadline) > 5:
         before = len(plugin.finished(report))
@@ -121,8 +163,21 @@ def summary(folders: Sequence[Path]) -> dict[str, Any]:
         found["said"] += said
     if not found["passed"] and not found["failed"]:
         found["error"] = f"no test ran: {jobs.last_line(folders[0] / 'log')}"
+    found["kernels"] = kernels_met(folders)
     found["said"] = [f"{count} x {text}" for text, count in Counter(found["said"]).items()]
     return found
+
+
+def kernels_met(folders: Sequence[Path]) -> dict[str, dict[str, int]]:
+    """By file of kernels/ how many kernels there are, instances of a template as one, and how many of them tests met."""
+    lines = {line for folder in folders for file in folder.glob("kernels-*") for line in file.read_text().splitlines()}
+    met: dict[str, set[str]] = {}
+    for file, kernel in (line.partition(": ")[::2] for line in lines):
+        met.setdefault(file, set()).add(kernel.partition("<")[0].removeprefix("gpugrad::"))
+    there = {path.stem: set(DEFINED.findall(path.read_text())) for path in sorted(KERNELS.glob("*.cu"))}
+    return {
+        file: {"met": len(met.get(file, set()) & names), "of": len(names)} for file, names in there.items() if names
+    }
 
 
 def faults_in(log: Path) -> tuple[dict[str, dict[str, int]], list[str]]:

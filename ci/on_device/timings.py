@@ -1,7 +1,8 @@
 """The phase `timings`: steps of training beside PyTorch and JAX, products and kernels, and what training comes to.
 
 What is looked at most comes first. Each part is a program of its own, which writes what it finds as it goes, and has a
-share of the time that is left when it begins: one that hangs costs no other, and what it leaves goes to the next.
+share of the time that is left when it begins: one that hangs costs no other, and what it leaves goes to the next. Lines
+of the verdict need the first four; these and compiled steps take an H200 two minutes, and the rest gets what is left.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ PEERS = {
 MODELS = ("mlp-small", "embedding-layernorm", "cnn", "mlp-large")
 OPS = ("add", "gelu", "sum", "softmax", "matmul", "matmul-backward", "Linear", "LayerNorm")
 FEW = 4096  # elements of an op that takes the host longer than the device
-PATIENCE = 0.5  # of a part's time: what a peer has to compile a step and run it; all do so at the same time
+PATIENCE = 0.8  # of a part's time: what a peer has to compile a step and run it; all do so at the same time
 # By part its share of the time left when it begins, and a key of what it finds.
 SHARES = {
     "steps": 0.5,
     "products": 0.35,
-    "kernels": 0.45,
-    "training": 0.35,
-    "compiled steps": 0.7,
-    "small ops": 0.35,
-    "more kernels": 0.75,
+    "kernels": 0.5,
+    "training": 0.6,
+    "compiled steps": 0.95,
+    "more kernels": 0.4,
+    "small ops": 0.5,
     "more steps": 1.0,
 }
+LEAST = 12.0  # seconds: what a program needs to start and find something
 NEEDS = {part: "cases" if part in ("products", "kernels", "more kernels") else "rows" for part in SHARES}
 NEEDS["training"] = "curve mlp"
 FILES = {"rows": "results.json", "cases": "kernels.json", "curve mlp": "training.json"}
@@ -49,7 +51,7 @@ def command(part: str, seconds: float, simulated: bool) -> list[str]:
         return ["gpugrad.bench.device", *["--small"] * simulated, "--only", part.replace(" ", "-")]
     if part == "training":
         return ["gpugrad.bench.training", *["--small"] * simulated]
-    rounds = "1" if simulated else "9"
+    rounds = "1" if simulated else "9" if part in ("steps", "compiled steps") else "5"
     how = ["--devices", "cuda", "--rounds", rounds, "--patience", f"{PATIENCE * seconds:.0f}"]
     how += ["--no-ceilings", "--no-report", "--against", PEERS.get(part, PEERS["steps"])]
     if part == "small ops":
@@ -92,7 +94,12 @@ def run(simulated: bool, deadline: float, scratch: Path, save: Callable[[Any], N
 
     ended = []
     for name, part in parts.items():
-        seconds = SHARES[name] * jobs.seconds_left(deadline)
+        left = jobs.seconds_left(deadline)
+        seconds = min(left, max(LEAST, SHARES[name] * left))
+        if seconds < LEAST / 2:
+            part.error = f"there was no time for it: {max(0.0, left):.0f} s"
+            ended.append(False)
+            continue
         arguments = command(name, seconds, simulated)
         ended.append(part.run(arguments, time.monotonic() + seconds, lambda: save(known())))
     return known(all(ended))

@@ -43,7 +43,7 @@ NAMES = {
     "jax.jit": "JAX jit",
 }
 PRODUCTS = ("float32", "TF32", "bfloat16", "batched", "transposed", "small")  # the kinds that are looked at
-SMALL = ("256", "1024", "128x784 by 784x512")  # the host's time counts too
+SMALL = ("256", "1024", "128x784 by 784x512")
 OF_MATMUL = 0.97
 APART = 1e-4  # of a loss on the CPU,
 ROUNDED = 4  # or so many times what a rounding makes of it there: see gpugrad/bench/curves.py
@@ -148,7 +148,8 @@ def _products(found: Found) -> Iterable[Line]:
                 paths[row["path"]] = None
         if not chosen or "error" in part:
             missing.append(_absent(part, "it"))
-        line = _least(f"matrix products, {what}: of torch.matmul's rate", OF_MATMUL, figures, missing)
+        bound = ", bound by the host's time of a call" if what == "small" else ""
+        line = _least(f"matrix products, {what}{bound}: of torch.matmul's rate", OF_MATMUL, figures, missing)
         yield line._replace(why="; ".join(filter(None, (f"by {' and '.join(paths)}" if paths else "", line.why))))
 
 
@@ -165,7 +166,11 @@ def _training(found: Found) -> Iterable[Line]:
     for model in ("mlp", "cnn"):
         what = f"`gpugrad train --model {model}`: loss on the device apart from the CPU's"
         row = part.get(f"curve {model}", part)
-        yield _curve(what, row) if "apart" in row else Line(what, f"at most {APART:g}", "", "not measured", _absent(row, "it"))
+        yield (
+            _curve(what, row)
+            if "apart" in row
+            else Line(what, f"at most {APART:g}", "", "not measured", _absent(row, "it"))
+        )
     for how in ("eager", "captured"):
         what = f"copies between host and device in a step, {how}, besides the batch"
         row = part.get(f"transfers {how}", part)
@@ -217,7 +222,14 @@ def _sanitizer(found: Found) -> Iterable[Line]:
         faults = sum(sum(kinds.values()) for kinds in row["faults"].values())
         verdict = "missed" if faults or row["failed"] else "met" if phase["complete"] else "not measured"
         why = f"{row['passed']} tests passed, {len(row['failed'])} failed" + ("" if phase["complete"] else ", not all")
-        yield Line(what, "0", str(faults), verdict, why)
+        yield Line(what, "0", str(faults), verdict, f"{why}; {met(row['kernels'])}")
+
+
+def met(kernels: Mapping[str, Mapping[str, int]]) -> str:
+    """How many kernels tests launched, and where not all of a file."""
+    some = [f"{row['met']} of {row['of']} of {file}.cu" for file, row in kernels.items() if row["met"] < row["of"]]
+    launched, all_of = (sum(row[what] for row in kernels.values()) for what in ("met", "of"))
+    return f"{launched} of {all_of} kernels" + (f" ({', '.join(some)})" if some else "")
 
 
 def table(of: Sequence[Line], cell: Callable[[str], str]) -> Iterable[str]:

@@ -295,6 +295,7 @@ MORE_KERNELS = (
     Case("random", "uniform numbers", 1, _drawn(lambda torch, x: x.uniform_()), dtype="drawn", outcome=_moments),
     Case("random", "normal numbers", 1, _drawn(lambda torch, x: x.normal_()), dtype="drawn", outcome=_moments),
     Case("random", "dropout", 2, _drawn(lambda torch, x: torch.nn.functional.dropout(x, 0.25)), dtype="drawn", outcome=_moments),
+    Case("poisson", "Poisson numbers of rate 1", 2, _drawn(lambda torch, x: torch.poisson(x)), dtype="drawn", outcome=_moments),
     Case("recurrent", "LSTM, 64 steps of 256", 0, _recurrent("LSTM"), lambda n: 16.0 * 256 * n),
     Case("recurrent", "GRU, 64 steps of 256", 0, _recurrent("GRU"), lambda n: 12.0 * 256 * n),
     Case("recurrent", "LSTM backward, to the input", 0, _recurrent("LSTM", backward=True)),

@@ -16,6 +16,7 @@ from .clock import SHORTEST, Clock, between_events, on_the_cpu
 from .kernel_cases import BYTES, ITEM, TILE, TOLERANCES, Case, Place, Work
 
 FEW = 2**16  # elements to be compared with the CPU
+AHEAD = 4  # pieces that are timed for each that comes before them: see `between_events`
 ROUNDS, MOST = 7, 1000  # rounds of pieces of work, and how many pieces are timed together at most
 
 Works = dict[str, tuple[Any, Work]]  # by peer its module and its work
@@ -135,7 +136,7 @@ def _timed(works: Works, small: bool, device: str) -> tuple[dict[str, list[float
             continue
         torch, work = works[peer]
         try:
-            clock: Clock = between_events(torch) if device == "cuda" else on_the_cpu
+            clock: Clock = between_events(torch, ahead=AHEAD) if device == "cuda" else on_the_cpu
             taken, by_host = clock(work, repeats or each[peer])
         except Exception:
             failed[peer] = {"error": traceback.format_exc(limit=-4)}
