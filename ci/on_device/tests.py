@@ -66,7 +66,13 @@ def environment(report: Path, **settings: str) -> dict[str, str]:
     """What the plugin reads, and what lets many processes share a machine; plugins that happen to be there are not loaded."""
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    fixed = {"PYTHONPATH": path, "MPLBACKEND": "Agg", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ""}
+    fixed = {
+        "PYTHONPATH": path,
+        "MPLBACKEND": "Agg",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "",
+        "PYTEST_ADDOPTS": "",
+    }
     return fixed | {"GPUGRAD_TEST_REPORT": str(report)} | threads | settings
 
 

@@ -93,6 +93,6 @@ def change_by_a_rounding(model: Any, seed: int) -> Any:
     with gpugrad.no_grad():
         for weights in model.parameters():
             values = weights.detach().numpy()
-            way = draw.choice(np.float32([-np.inf, np.inf]), values.shape)
+            way = draw.choice([-np.inf, np.inf], values.shape).astype(np.float32)
             weights.copy_(gpugrad.from_numpy(np.nextafter(values, way)))
     return model
