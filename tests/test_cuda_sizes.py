@@ -49,7 +49,7 @@ WORK: dict[str, Callable[[Any], Any]] = {
     "formula": lambda x: gpugrad.tanh(x) * x + x,
     "formula that broadcasts": lambda x: gpugrad.exp(rows(x) * 0.1) + x,
     "formula of a transpose": lambda x: gpugrad.sigmoid(columns(x)) * columns(x),
-    "formula with three gradients": lambda x: gpugrad.lerp(x * 2, x, x + 1),
+    "formula with three gradients": lambda x: gpugrad.lerp(x * 2, rows(x), x + 1),
     "choice": lambda x: gpugrad.where(x > 0, x, x * x),
     "sum": lambda x: x.sum(),
     "sum of rows": lambda x: rows(x).sum(1),
