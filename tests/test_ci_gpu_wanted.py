@@ -175,8 +175,13 @@ def test_a_part_that_hangs_costs_its_share_alone(ci_code: Any, tmp_path: Path, m
 def test_a_part_that_there_is_no_time_for_is_not_begun(ci_code: Any, tmp_path: Path) -> None:
     timings = ci_code("timings")
     found = timings.run(False, time.monotonic() + timings.LEAST / 3, tmp_path, lambda known: None)
-    assert {found[name]["error"] for name in timings.SHARES} == {"there was no time for it: 4 s"}
+    assert {found[name]["not begun"] for name in timings.SHARES} == {"there was no time for it: 4 s"}
     assert not found["complete"] and not list(tmp_path.iterdir())
+    results, report = {"timings": found}, ci_code("report")
+    assert not report.failures(results)
+    assert "timings: more steps: there was no time for it: 4 s" in report.unfinished(results)
+    whys = {line.why for line in ci_code("verdict").lines(on_a_gpu() | results) if "AdamW" in line.what}
+    assert whys == {"AdamW: there was no time for it: 4 s"}
 
 
 def test_every_part_is_a_program_that_runs(ci_code: Any) -> None:

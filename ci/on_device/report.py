@@ -76,6 +76,8 @@ def unfinished(found: Found) -> list[str]:
     missing = sum(row["not run"] for row in files.values())
     if missing:
         left.append(f"{missing} tests were not run, of {', '.join(f for f, row in files.items() if row['not run'])}")
+    parts = {name: part for name, part in found.get("timings", {}).items() if isinstance(part, dict)}
+    left += [f"timings: {name}: {part['not begun']}" for name, part in parts.items() if "not begun" in part]
     left += [
         f"{phase} did not end in time"
         for phase in ("timings", "sanitizer")

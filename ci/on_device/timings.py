@@ -64,7 +64,8 @@ class Part:
     """One program, and the file that it writes what it finds to as it goes. `needs` is a key of all that is of use."""
 
     def __init__(self, name: str, needs: str, folder: Path) -> None:
-        self.needs, self.folder, self.error, self.seconds = needs, folder / name, "", 0.0
+        self.needs, self.folder, self.seconds = needs, folder / name, 0.0
+        self.error = self.not_begun = ""  # why
         self.file, self.log = self.folder / FILES[needs], folder / f"{name}.log"
 
     def run(self, arguments: Sequence[str], deadline: float, meanwhile: Callable[[], None]) -> bool:
@@ -82,7 +83,8 @@ class Part:
     def found(self) -> dict[str, Any]:
         """What it has found so far."""
         found = json.loads(self.file.read_text()) if self.file.is_file() else {}
-        return found | {"seconds taken": round(self.seconds, 1)} | ({"error": self.error} if self.error else {})
+        why = {"error": self.error, "not begun": self.not_begun}
+        return found | {"seconds taken": round(self.seconds, 1)} | {key: text for key, text in why.items() if text}
 
 
 def run(simulated: bool, deadline: float, scratch: Path, save: Callable[[Any], None]) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def run(simulated: bool, deadline: float, scratch: Path, save: Callable[[Any], N
         left = jobs.seconds_left(deadline)
         seconds = min(left, max(LEAST, SHARES[name] * left))
         if seconds < LEAST / 2:
-            part.error = f"there was no time for it: {max(0.0, left):.0f} s"
+            part.not_begun = f"there was no time for it: {max(0.0, left):.0f} s"
             ended.append(False)
             continue
         arguments = command(name, seconds, simulated)

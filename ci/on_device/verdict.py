@@ -73,7 +73,7 @@ def _part(found: Found, name: str) -> Found:
 
 
 def _absent(part: Found, what: str) -> str:
-    return part.get("error") or f"{what} was not run"
+    return part.get("error") or part.get("not begun") or f"{what} was not run"
 
 
 def _least(what: str, wanted: float, figures: Mapping[str, float], missing: Iterable[str], unit: str = "") -> Line:
