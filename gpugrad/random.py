@@ -94,8 +94,15 @@ def default_generator_of(device: Device) -> Generator:
 
 
 def seed_cuda(seed: int, index: int | None = None) -> None:
-    """Seed the default generator of the CUDA device `index`, or those of all; they are made when they are first used."""
+    """Seed the default generator of the CUDA device `index`, or those of all; they are made when they are first used.
+
+    Nothing is done in a process forked after CUDA was initialised, such as a worker of a DataLoader: they cannot be used.
+    """
+    from .cuda import backend
+
     seed = as_seed(seed)
+    if backend.is_in_bad_fork():
+        return
     if index is None:
         _seeds.clear()
     _seeds[index] = seed

@@ -60,8 +60,13 @@ def device_count() -> int:
 
 
 def is_initialized() -> bool:
-    """Whether the CUDA device has been used."""
+    """Whether the CUDA device has been used, and can be: not in a process forked after that."""
     return backend.is_ready()
+
+
+def _is_in_bad_fork() -> bool:
+    """Whether this process was forked after CUDA was initialised: no use of the device is possible in it."""
+    return backend.is_in_bad_fork()
 
 
 def init() -> None:
@@ -159,16 +164,16 @@ def ipc_collect() -> None:
 
 
 def manual_seed(seed: int) -> None:
-    """Seed the current device's generator: nothing to do without one, as in PyTorch."""
-    if is_available():
+    """Seed the current device's generator: nothing to do without one, or in a bad fork, as in PyTorch."""
+    if is_available() and not _is_in_bad_fork():
         from . import generators
 
         generators.manual_seed(seed)
 
 
 def manual_seed_all(seed: int) -> None:
-    """Seed the generators of all devices: nothing to do without one, as in PyTorch."""
-    if is_available():
+    """Seed the generators of all devices: nothing to do without one, or in a bad fork, as in PyTorch."""
+    if is_available() and not _is_in_bad_fork():
         from . import generators
 
         generators.manual_seed_all(seed)

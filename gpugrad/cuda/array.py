@@ -42,7 +42,11 @@ class DeviceArray(cp.ndarray):  # type: ignore[name-defined]
     def get(self, *args: Any, **options: Any) -> np.ndarray:
         """A copy on the host. IndexError if a kernel met a bad index before, RuntimeError while a graph is captured."""
         refuse_in_capture("read by the host")
-        found = cp.ndarray.get(self, *args, **options)
+        try:
+            found = cp.ndarray.get(self, *args, **options)
+        except cp.cuda.runtime.CUDARuntimeError:
+            backend.require()  # says why, in a forked process
+            raise
         bounds.check()
         return found
 
@@ -124,6 +128,7 @@ def implement(op: Any) -> Callable[..., Any]:
         except cp.cuda.runtime.CUDARuntimeError as error:
             if "StreamCapture" in str(error):  # CuPy waited for the device
                 refuse_in_capture("read by the host")
+            backend.require()  # says why, in a forked process
             raise
 
     return several.where_arrays_lie(run, op.name)

@@ -13,7 +13,9 @@ import os
 import sys
 from typing import Any
 
+_asked = False  # whether CUDA has been initialised, as it is when the devices are counted
 _ready = False
+_forked = False  # whether that was in a process from which this one was forked
 
 
 def simulated() -> bool:
@@ -43,11 +45,14 @@ def cupyx() -> Any:
 @functools.cache
 def device_count() -> int:
     """How many devices there are: 0 without CuPy, without a driver, without a device."""
+    global _asked
     if simulated():
+        _asked = True
         return int(cupy().cuda.runtime.getDeviceCount())
     if importlib.util.find_spec("cupy") is None or not _has_driver():
         return 0
     module = cupy()
+    _asked = True
     try:
         return int(module.cuda.runtime.getDeviceCount())
     except module.cuda.runtime.CUDARuntimeError:
@@ -64,7 +69,10 @@ def _has_driver() -> bool:
 
 
 def require(index: int | None = None) -> None:
-    """Make the CUDA device ready for use, once. RuntimeError if there is none, or none of this index."""
+    """Make the CUDA device ready for use, once.
+
+    RuntimeError if there is none, or none of this index, or in a process forked after CUDA was initialised.
+    """
     global _ready
     if not device_count():
         if importlib.util.find_spec("cupy") is None:
@@ -78,6 +86,11 @@ def require(index: int | None = None) -> None:
             f"CUDA error: invalid device ordinal: cuda:{index} was asked for, and there are {device_count()} device(s)"
         )
     if not _ready:
+        if _forked:
+            raise RuntimeError(
+                "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use the 'spawn' "
+                "start method"
+            )
         importlib.import_module("gpugrad.cuda.launchers")
         _ready = True
 
@@ -87,4 +100,19 @@ def is_ready() -> bool:
     return _ready
 
 
-__all__ = ["cupy", "cupyx", "device_count", "is_ready", "require", "simulated"]
+def is_in_bad_fork() -> bool:
+    """Whether this process was forked after CUDA was initialised, and so cannot use it."""
+    return _forked
+
+
+def _after_fork() -> None:
+    """In the child: CUDA's state has not come with it. What asks whether the device is ready asks no more for it."""
+    global _forked, _ready
+    _forked, _ready = _forked or _asked or _ready, False
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+__all__ = ["cupy", "cupyx", "device_count", "is_in_bad_fork", "is_ready", "require", "simulated"]

@@ -43,6 +43,7 @@ def attach() -> None:
     import cupy_backends.cuda.api.runtime as runtime
 
     _redirect(Path(runtime.__file__), driver)
+    os.register_at_fork(after_in_child=lambda: _refuse(Path(runtime.__file__), driver))
     from cupy.cuda import compiler
 
     compiler._compile_using_nvrtc_no_warning = compile_for_host
@@ -64,13 +65,24 @@ class _Forgetful:
         """Nothing."""
 
 
-def _redirect(path: Path, driver: ctypes.CDLL) -> None:
-    """Make the functions of CUDA's runtime library in a loaded module jump to those of the driver."""
+def _refuse(path: Path, driver: ctypes.CDLL) -> None:
+    """CUDA does not work in a process forked after it was initialised."""
+    if driver.stand_in_initialised():
+        _redirect(path, driver, driver.stand_in_forked)
+
+
+_STILL_ANSWERED = {"cudaGetErrorName", "cudaGetErrorString", "cudaGetLastError", "cudaPeekAtLastError"}
+
+
+def _redirect(path: Path, driver: ctypes.CDLL, refusal: Any = None) -> None:
+    """Make the functions of CUDA's runtime library in a loaded module jump to those of the driver, or to `refusal`."""
     base, libc = _base_of(path), ctypes.CDLL(None, use_errno=True)
     for name, section, kind, address, size in libraries.symbols(path, libraries.TABLE):
         if kind != 2 or not section or not re.match(r"cuda[A-Z]", name):
             continue
-        code = _code(name, driver)
+        if refusal is not None and name in _STILL_ANSWERED:
+            continue
+        code = _code(name, driver) if refusal is None else _jump(refusal)
         if size < len(code):
             continue
         first = (base + address) & -mmap.PAGESIZE
@@ -87,7 +99,11 @@ def _code(name: str, driver: ctypes.CDLL) -> bytes:
         kept = ctypes.create_string_buffer(name.encode())
         _names.append(kept)
         code, target = b"\x48\xbf" + struct.pack("<Q", ctypes.addressof(kept)), driver.stand_in_missing  # mov rdi, name
-    return code + b"\x48\xb8" + struct.pack("<Q", ctypes.cast(target, ctypes.c_void_p).value) + b"\xff\xe0"  # jmp rax
+    return code + _jump(target)
+
+
+def _jump(target: Any) -> bytes:
+    return b"\x48\xb8" + struct.pack("<Q", ctypes.cast(target, ctypes.c_void_p).value) + b"\xff\xe0"  # jmp rax
 
 
 def _base_of(path: Path) -> int:

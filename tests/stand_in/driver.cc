@@ -59,6 +59,7 @@ enum Count { kLaunches, kToDevice, kToHost, kWithin, kFills, kAllocations, kWait
 const bool skip = getenv("GPUGRAD_STAND_IN_SKIP") != nullptr;  // launch nothing, to time the host alone
 
 thread_local cudaError_t last_error = cudaSuccess;
+bool initialised = false;  // CuPy's first call is one of those that set it
 
 cudaError_t fail(cudaError_t error, const char* why) {
     if (getenv("GPUGRAD_STAND_IN_VERBOSE")) fprintf(stderr, "stand-in: %s: %s\n", cudaGetErrorName(error), why);
@@ -154,6 +155,7 @@ const char* cudaGetErrorName(cudaError_t error) {
         case cudaSuccess: return "cudaSuccess";
         case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
         case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+        case cudaErrorInitializationError: return "cudaErrorInitializationError";
         case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
         case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
         case cudaErrorNotReady: return "cudaErrorNotReady";
@@ -165,6 +167,13 @@ const char* cudaGetErrorName(cudaError_t error) {
         default: return "cudaErrorUnknown";
     }
 }
+
+// What every function of the runtime library is in a process that was forked after one was called: see attach.py.
+__attribute__((visibility("default"))) int stand_in_forked() {
+    return fail(cudaErrorInitializationError, "CUDA was initialised before the fork");
+}
+
+__attribute__((visibility("default"))) int stand_in_initialised() { return initialised; }
 
 const char* cudaGetErrorString(cudaError_t error) { return cudaGetErrorName(error); }
 
@@ -178,10 +187,11 @@ cudaError_t cudaPeekAtLastError() { return last_error; }
 
 cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
-cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
+cudaError_t cudaGetDeviceCount(int* count) { return initialised = true, *count = 1, cudaSuccess; }
+cudaError_t cudaGetDevice(int* device) { return initialised = true, *device = 0, cudaSuccess; }
 
 cudaError_t cudaSetDevice(int device) {
+    initialised = true;
     return device == 0 ? cudaSuccess : fail(cudaErrorInvalidDevice, "there is one device");
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,21 @@ counters = Counters()
 
 class CUDARuntimeError(RuntimeError):
     """An error of the CUDA runtime."""
+
+
+def _refuse(*_: Any) -> Any:
+    raise CUDARuntimeError("cudaErrorInitializationError: initialization error")
+
+
+def _after_fork() -> None:
+    """In the child: CUDA does not work in a process forked after it was initialised.
+
+    There every call asks for the current device, and is refused.
+    """
+    type(thread).device = property(_refuse, _refuse)  # type: ignore[assignment]
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Stream:
@@ -225,6 +241,7 @@ class runtime:
 
     @staticmethod
     def getDeviceCount() -> int:
+        _ = thread.device  # refused in a forked process
         return settings.devices()
 
     @staticmethod
@@ -250,6 +267,7 @@ class runtime:
     @staticmethod
     def getDeviceProperties(device: int) -> dict[str, Any]:
         """What an H100 would say of itself, as far as kernels are launched by it."""
+        _ = thread.device  # refused in a forked process
         return {
             "name": b"gpugrad CUDA simulator",
             "totalGlobalMem": settings.memory(),

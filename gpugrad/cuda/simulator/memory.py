@@ -222,4 +222,5 @@ class PinnedMemoryPointer(bytearray):
 
 def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:
     """`size` bytes of it."""
+    _ = thread.device  # refused in a forked process
     return PinnedMemoryPointer(size)
