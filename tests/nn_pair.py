@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -34,6 +36,17 @@ def outcome(case: Case, library: ModuleType) -> Any:
         return plain(case(library))
     except Exception as error:
         return type(error).__name__, plain(str(error))
+
+
+def norms_have_bias(torch: ModuleType) -> bool:
+    """Whether PyTorch's norms take `bias=` and print it. Of older ones LayerNorm alone takes it, and none prints it."""
+    return "bias" in inspect.signature(torch.nn.GroupNorm).parameters
+
+
+def printed(module: Any, torch: ModuleType) -> str:
+    """`module`, one of ours, as the installed PyTorch prints such a module."""
+    text = repr(module)
+    return text if norms_have_bias(torch) else re.sub(r"(Norm\w*\(.*affine=\w+), bias=\w+", r"\1", text)
 
 
 def assert_same(case: Case, torch: ModuleType) -> Any:

@@ -38,7 +38,7 @@ LAYERS: dict[str, Layer] = {
     "BatchNorm3d": Layer(lambda nn: nn.BatchNorm3d(4), VOLUME),
     "GroupNorm": Layer(lambda nn: nn.GroupNorm(2, 4), IMAGE),
     "GroupNorm plain": Layer(lambda nn: nn.GroupNorm(4, 4, eps=1e-3, affine=False), SEQUENCE),
-    "GroupNorm no bias": Layer(lambda nn: nn.GroupNorm(1, 4, bias=False), SEQUENCE),
+    "GroupNorm no bias": Layer(lambda nn: nn.GroupNorm(1, 4, bias=False), SEQUENCE, norm_bias=True),
     "InstanceNorm1d": Layer(lambda nn: nn.InstanceNorm1d(4), SEQUENCE),
     "InstanceNorm1d one": Layer(lambda nn: nn.InstanceNorm1d(4, affine=True), (4, 9)),
     "InstanceNorm2d": Layer(lambda nn: nn.InstanceNorm2d(4, affine=True, track_running_stats=True), IMAGE),
