@@ -116,6 +116,21 @@ def assert_same(
         np.testing.assert_array_equal(np.signbit(found[both_zero]), np.signbit(expected[both_zero]), err_msg=what)
 
 
+def where_it_overflows(found: np.ndarray, expected: Any, op: Op, arrays: list[np.ndarray], params: Any) -> Any:
+    """`expected`, the body's result, but where it is not finite and the kernel's is another: there the body's in a wider type.
+
+    A GPU rounds a product and a sum once, and what overflows as a product (and is no number, added to the other infinity)
+    need not as the sum.
+    """
+    apart = ~np.isfinite(expected) & (found != expected) & ~(np.isnan(found) & np.isnan(expected))
+    if not apart.any():
+        return expected
+    wider = np.longdouble if found.dtype == np.float64 else np.float64
+    with np.errstate(all="ignore"):
+        exact = op.body(*(a if a.dtype.kind in "iub" else a.astype(wider) for a in arrays), **params)
+        return np.where(apart, exact.astype(found.dtype), expected)
+
+
 # ---- every formula ----
 
 
@@ -139,8 +154,10 @@ def test_every_formula_is_its_body(kernels: Any, name: str) -> None:
             assert found is expected, f"{op.name} {params}"
             continue
         slack = 0 if name == "float64" else ABSOLUTE.get(op.name, 0)
-        signed = op.name in SIGNED
-        assert_same(found.get(), expected, name, f"{op.name} {params}", signed=signed, absolute=slack)
+        signed, found = op.name in SIGNED, found.get()
+        if found.dtype.kind not in "iub":
+            expected = where_it_overflows(found, expected, op, arrays, params)
+        assert_same(found, expected, name, f"{op.name} {params}", signed=signed, absolute=slack)
         ran += 1
     assert ran * every(name) >= 35
 

@@ -22,7 +22,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     if not backend.device_count():
         need("g++", "clang++")
         simulated = {"GPUGRAD_SIMULATE": "1"}
-    environment = {**os.environ, **simulated, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT), str(ROOT / "tests")]))
+    environment = {**os.environ, **simulated, "PYTHONPATH": path}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 

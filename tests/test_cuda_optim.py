@@ -122,9 +122,11 @@ def test_a_step_is_the_cpu_s(device: str, name: str, options: dict[str, Any], dt
         assert list(states[0]) == list(states[1])
         for key in states[0]:
             if states[0][key] is not None:
-                np.testing.assert_allclose(
-                    on_host(states[0][key]), on_host(states[1][key]), rtol=32 * eps, atol=8 * eps
-                )
+                found, expected = on_host(states[0][key]), on_host(states[1][key])
+                # The quotients by a root of what is left of two moments are as large as the largest, and cancel in the sum
+                sums = options.get("centered") and key == "momentum_buffer"
+                size = max(1.0, float(np.abs(expected).max(initial=0))) if sums else 1.0
+                np.testing.assert_allclose(found, expected, rtol=32 * eps, atol=8 * eps * size)
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "NAdam", "ASGD"])

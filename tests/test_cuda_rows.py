@@ -57,8 +57,12 @@ def both(
     views: Callable[[Any], Any] = lambda x: x,
     factor: float = 16,
     wanted: Any = None,
+    cancelled: float = 0.0,
 ) -> None:
-    """`function` and the gradients of its floating inputs, on the CPU and the device; `views` is applied to the first."""
+    """`function` and the gradients of its floating inputs, on the CPU and the device; `views` is applied to the first.
+
+    `cancelled`: the size of the terms whose sum the first input's gradient is. Some units of it are left where they cancel.
+    """
     found = []
     for where in ("cpu", "cuda"):
         tensors = [gpugrad.tensor(x).to(where) for x in inputs]
@@ -75,6 +79,8 @@ def both(
         assert got.shape == expected.shape and got.dtype == expected.dtype
         at = tolerance(inputs[0].dtype, factor)
         at["atol"] *= max(1.0, float(np.abs(expected.astype(np.float64)).max(initial=0)))
+        if k == 1:
+            at["atol"] = max(at["atol"], 4 * float(ml_dtypes.finfo(inputs[0].dtype).eps) * cancelled)
         np.testing.assert_allclose(
             got.astype(np.float64), expected.astype(np.float64), err_msg=f"output {k} (0: the result)", **at
         )
@@ -255,11 +261,11 @@ def test_batch_norm_moves_its_statistics(training: bool) -> None:
 @pytest.mark.parametrize("shape", [(3, 6, 4, 4), (2, 6, 33), (4, 6), (2, 6, 1, 3)], ids=str)
 @pytest.mark.parametrize("groups", [1, 2, 6])
 def test_group_norm(groups: int, shape: Any) -> None:
-    both(
-        lambda x, weight, bias: F.group_norm(x, groups, weight, bias),
-        *(draw(shape) + 1, draw(6, seed=1), draw(6, seed=2)),
-        factor=256,
-    )
+    x, weight, bias = draw(shape) + 1, draw(6, seed=1), draw(6, seed=2)
+    # Over a group of one number the gradient is 0, the difference of terms that 1 / sqrt(eps) = 316 has multiplied
+    scale = 1 / np.sqrt(x.reshape(shape[0], groups, -1).var(-1).min() + 1e-5)
+    terms = scale * np.abs(draw(shape, seed=9)).max() * np.abs(weight).max()
+    both(lambda *given: F.group_norm(given[0], groups, *given[1:]), x, weight, bias, factor=256, cancelled=terms)
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 4, 4), (1, 2, 70), (2, 3, 3000)], ids=str)

@@ -126,12 +126,13 @@ def compile_for_host(
     *rest: Any,
 ) -> tuple[bytes, Any]:
     """The path of a library, which driver.cc takes for machine code, and the name in it of each name expression."""
+    from gpugrad.cuda.simulator import settings
     from gpugrad.cuda.simulator.build import CompileException, build
 
     names = tuple(name_expressions or ())
     own = [o for o in options if o.startswith(("-I", "-D"))]
     try:
-        built = build(_with_cupys_headers(source, set()), own, names, "plain")
+        built = build(_with_cupys_headers(source, set()), own, names, "fused" if settings.fused() else "plain")
     except CompileException as error:
         from cupy.cuda import compiler
 

@@ -16,7 +16,8 @@
 Of its own: `counters` (copies, waits, launches) and the exceptions of `faults`. It needs Linux and a C++ compiler.
 Settings: GPUGRAD_SIMULATE_SEED draws the order of threads and blocks, GPUGRAD_SIMULATE_CHECK=0 turns the checks of each
 access off (up to one and a half times faster where memory is the bound), GPUGRAD_SIMULATE_MEMORY is the memory of a
-device in bytes, GPUGRAD_SIMULATE_DEVICES how many there are (one unless given), GPUGRAD_CACHE the folder of compiled
+device in bytes, GPUGRAD_SIMULATE_FMA=1 rounds a product and a sum once, as a GPU does (without checks, on a processor
+that can), GPUGRAD_SIMULATE_DEVICES how many there are (one unless given), GPUGRAD_CACHE the folder of compiled
 kernels.
 
 What it does not simulate: time, occupancy, memory order between blocks that run at once (they run one after another),

@@ -38,6 +38,8 @@ CHECK_FLAGS = (
     "-fsanitize=thread,alignment,shift,signed-integer-overflow,integer-divide-by-zero",
 )
 PLAIN_FLAGS = ("-O2",)
+# One rounding of a product and a sum, as NVRTC has it. The compilers do that from -O2 on, and so not beside the checks.
+FUSED_FLAGS = ("-O2", "-ffp-contract=fast", *(("-mfma",) if platform.machine() == "x86_64" else ()))
 KERNEL_FLAGS = (
     *("-std=c++17", "-fPIC", "-g1", "-gdwarf-4", "-fvisibility=hidden", "-fdata-sections", "-fno-strict-aliasing"),
     *("-fno-threadsafe-statics", "-ffp-contract=off", "-Wno-attributes", "-Wno-unknown-pragmas"),
@@ -57,10 +59,12 @@ class Compiler:
     is_gcc: bool
 
     def flags(self, mode: str) -> tuple[str, ...]:
-        """What kernels are compiled with; `mode` is "check", "plain", or names sanitizers."""
+        """What kernels are compiled with; `mode` is "check", "plain", "fused", or names sanitizers."""
         gcc = ("-fno-gnu-unique",) if self.is_gcc else ()
         if mode == "plain":
             return (*KERNEL_FLAGS, *gcc, *PLAIN_FLAGS)
+        if mode == "fused":
+            return (*KERNEL_FLAGS, *gcc, *FUSED_FLAGS)
         if mode == "check":
             # clang's "bounds" is more than g++'s, and stops the process
             own = ("-fsanitize=bounds", "--param", "tsan-instrument-func-entry-exit=0")
@@ -70,7 +74,7 @@ class Compiler:
 
 def sanitizer_flags(mode: str) -> tuple[str, ...]:
     """The flags, for compiling and linking, of a mode that names sanitizers; none for another."""
-    if mode in ("plain", "check"):
+    if mode in ("plain", "check", "fused"):
         return ()
     return ("-Og", f"-fsanitize={mode}", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
 

@@ -29,12 +29,19 @@ def sanitizers() -> tuple[str, ...]:
 
 def checked() -> bool:
     """GPUGRAD_SIMULATE_CHECK: whether kernels are compiled with checks of every access. On unless 0."""
-    return os.environ.get("GPUGRAD_SIMULATE_CHECK", "1") != "0" and not os.environ.get("GPUGRAD_SIMULATE_SANITIZE")
+    if os.environ.get("GPUGRAD_SIMULATE_SANITIZE") or fused():
+        return False
+    return os.environ.get("GPUGRAD_SIMULATE_CHECK", "1") != "0"
+
+
+def fused() -> bool:
+    """GPUGRAD_SIMULATE_FMA: whether a product and a sum are rounded once, as on a GPU; checks are off then. Off unless 1."""
+    return os.environ.get("GPUGRAD_SIMULATE_FMA", "0") not in ("", "0")
 
 
 def mode() -> str:
-    """How kernels are compiled: "check", "plain", or with sanitizers, by name."""
-    return ",".join(sanitizers()) or ("check" if checked() else "plain")
+    """How kernels are compiled: "check", "plain", "fused", or with sanitizers, by name."""
+    return ",".join(sanitizers()) or ("fused" if fused() else "check" if checked() else "plain")
 
 
 def devices() -> int:
