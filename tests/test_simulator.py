@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -226,6 +227,20 @@ def test_without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     sums = cupy.zeros(4, np.int32)
     KERNELS.get_function("order")((1,), (4,), (cupy.empty(4, np.int32), sums))
     assert sums.get().tolist() == [4, 0, 0, 0]
+
+
+def test_a_product_and_a_sum_are_rounded_once_if_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    if platform.machine() == "x86_64" and " fma " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor rounds twice")
+    monkeypatch.delenv("GPUGRAD_SIMULATE_SANITIZE", raising=False)
+    code = 'extern "C" __global__ void f(float* x) { x[0] = x[0] * x[0] - x[1]; }'
+    third = np.float32(1) / np.float32(3)
+    for fma, expected in (("0", 0.0), ("1", float(third) ** 2 - float(third * third))):
+        monkeypatch.setenv("GPUGRAD_SIMULATE_FMA", fma)
+        x = cupy.array([third, third * third], np.float32)
+        cupy.RawModule(code=code).get_function("f")((1,), (1,), (x,))
+        assert x[0].item() == expected
+    assert expected != 0
 
 
 # Sources
