@@ -203,9 +203,8 @@ def test_two_devices(device: str) -> None:
         need("g++", "clang++")
     simulated = {} if several else {"GPUGRAD_SIMULATE": "1", "GPUGRAD_SIMULATE_DEVICES": "2"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/two_devices.py"]
-    done = subprocess.run(
-        command, cwd=Path(__file__).parents[1], env={**os.environ, **simulated}, capture_output=True, text=True
-    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"} | simulated
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
 
 

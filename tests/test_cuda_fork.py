@@ -96,9 +96,8 @@ def test_cuda_itself_refuses(x: gpugrad.Tensor) -> None:
     cp = backend.cupy()
     runtime = cp.cuda.runtime
     calls: list[Callable[[], Any]] = [
-        *(runtime.getDevice, runtime.getDeviceCount, runtime.deviceSynchronize, runtime.memGetInfo),
-        *(lambda: runtime.setDevice(0), lambda: runtime.getDeviceProperties(0), lambda: cp.empty(3).fill(1)),
-        *(lambda: cp.cuda.Stream().ptr, lambda: cp.zeros(3).get()),
+        *(runtime.deviceSynchronize, runtime.memGetInfo),
+        *(lambda: cp.empty(3).fill(1), lambda: cp.cuda.Stream().ptr, lambda: cp.zeros(3).get()),
     ]
     for call in calls:
         kind, text = in_a_child(call)
