@@ -1,6 +1,6 @@
 """CuPy itself on a machine without a GPU: with this folder on PYTHONPATH, every Python process has a device "Stand-in".
 
-    PYTHONPATH=tests/stand_in:. python -m pytest -m cuda            (or ci/gpu: all that it does on a GPU's machine)
+    PYTHONPATH=$PWD/tests/stand_in:. python -m pytest -m cuda       (or ci/gpu: all that it does on a GPU's machine)
 
 The simulator stands in for CuPy; this stands in for what is beneath CuPy, and so shows what is wrong in how CuPy, and
 nvmath, are called. CuPy's module `runtime` contains CUDA's runtime library, whose functions are still in its table of
