@@ -328,14 +328,16 @@ layer_norm_backward(const T* __restrict__ dy, const T* __restrict__ x, const Com
         for (int p = 0; p < kPacks; ++p) {
             const int at = (static_cast<int>(threadIdx.x) + p * THREADS) * W;
             Pack<T, W> made;
-            const bool weighted = weight != nullptr && at < mine;
-            const Pack<P, W> own = weighted ? load_pack<W>(weight + at) : Pack<P, W>{};
+            [[maybe_unused]] const bool weighted = W > 1 && weight != nullptr && at < mine;
+            [[maybe_unused]] const Pack<P, W> own = weighted ? load_pack<W>(weight + at) : Pack<P, W>{};
 #pragma unroll
             for (int i = 0; i < W; ++i) {
                 const int k = p * W + i;
                 of_weight[k] += g[k] * x_hat[k];
                 of_bias[k] += g[k];
-                const C s = weighted ? g[k] * widen(own.item[i]) : g[k];
+                C s;
+                if constexpr (W > 1) s = weighted ? g[k] * widen(own.item[i]) : g[k];
+                else s = weight == nullptr || at >= mine ? g[k] : g[k] * widen(weight[at + i]);  // no register to spare
                 made.item[i] = narrow<T>((s - shift - x_hat[k] * slope) * scale);
             }
             if (dx != nullptr && at < mine) store_pack<W>(dx + start + at, made);

@@ -21,6 +21,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "gpugrad"
 ONLY_REAL = {  # asked for where backend.simulated() says no
     *("cuda.MemoryPool", "cuda.using_allocator", "cuda.nvtx", "from_dlpack"),
+    *("cuda.function.Module", "cuda.compiler.compile_using_nvrtc", "cuda.nvrtc.getVersion"),
 }
 
 

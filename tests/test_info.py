@@ -102,6 +102,7 @@ def test_caches_are_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "none"))
     assert report.caches() == {
         "simulator": {"folder": str(tmp_path / "simulator"), "files": 2, "bytes": 2000},
+        "device": {"folder": str(tmp_path / "cubins"), "files": 0, "bytes": 0},
         "CuPy": {"folder": str(tmp_path / "none"), "files": 0, "bytes": 0},
     }
 

@@ -200,10 +200,10 @@ def _recurrent(name: str, backward: bool = False) -> Callable[[Place, int], Work
 
 
 def _formula(place: Place, n: int) -> Work:
-    def gelu(x: Any) -> Any:
+    def own_gelu(x: Any) -> Any:
         return 0.5 * x * (1 + place.torch.tanh(0.7978845608 * (x + 0.044715 * x * x * x)))
 
-    function = getattr(place.torch, "elementwise", lambda formula: formula)(gelu)
+    function = getattr(place.torch, "elementwise", lambda formula: formula)(own_gelu)
     x = place.random(n)
     return lambda: function(x)
 
