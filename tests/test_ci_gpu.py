@@ -97,6 +97,7 @@ def test_no_failure_hides_another(tmp_path: Path) -> None:
     assert rows["skips"]["skipped"] == 1 and found["tests"]["skipped because"] == {"needs it": 1}
     assert status == 1 and found["tests"]["complete"] and not found["not done"] and len(found["failed"]) == 6
     assert all(f"FAILED {name}: {why}" in said for name, why in found["failed"].items())
+    assert str(ROOT) not in json.dumps(found["about"]) and found["about"]["Python"]["version"].startswith("CPython")
     (log,) = (tmp_path / "results").glob("*/tests.log")
     assert "in test_b\n    def test_b(): assert 1 + 1 == 3" in log.read_text()
 

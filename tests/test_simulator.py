@@ -380,38 +380,6 @@ def test_what_cupy_lacks_is_lacking() -> None:
         range(x[0, 0].astype(np.int64))
 
 
-def test_views_share_memory() -> None:
-    x = cupy.zeros((4, 6))
-    for view in (
-        x[1:3],
-        x.T,
-        x.reshape(6, 4),
-        x[::2, ::3],
-        x[0, 0],
-        np.broadcast_to(x, (2, 4, 6)),
-        np.transpose(x),
-        x.ravel(),
-    ):
-        assert view.base is x
-    assert x.T[2:].base is x
-    x[1] = cupy.ones(6)
-    x.T[0, 0] = 5
-    assert x[1:2].sum().item() == 6
-    assert x[0, 0].item() == 5
-    assert x[1].data.ptr == x.data.ptr + 48
-    assert x.copy().base is None
-
-
-def test_results_written_in_place() -> None:
-    x, out = cupy.arange(6, dtype=np.float32), cupy.empty(6, np.float32)
-    assert np.multiply(x, 2, out=out) is out
-    out += x
-    out[::2] -= 1
-    np.add.at(out, cupy.asarray([0, 0]), cupy.asarray([1.0, 1.0], np.float32))
-    np.copyto(x, out)
-    np.testing.assert_array_equal(x.get(), [1, 3, 5, 9, 11, 15])
-
-
 @pytest.mark.skipif(not settings.checked(), reason="the simulator's own checks are off")
 def test_uninitialised_elements_are_not_read() -> None:
     x = cupy.empty((3, 4), np.float32)

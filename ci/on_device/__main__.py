@@ -86,13 +86,25 @@ def describe(deadline: float) -> dict[str, Any] | None:
     start = text.find("{\n")
     about = json.loads(text[start:]) if start >= 0 else {}
     if about.get("CUDA", {}).get("available"):
-        return about
+        return without_places(about)
     why = about.get("CUDA", {}).get("why") or text[-2000:]
     print(
         f"No CUDA device that CuPy can use was found by {sys.executable}: {why}\nGPUGRAD_SIMULATE=1 ci/gpu tries this without one.",
         file=sys.stderr,
     )
     return None
+
+
+def without_places(about: dict[str, Any]) -> dict[str, Any]:
+    """What others may read of it: not where things lie on this machine, nor its environment."""
+    kept = {name: part for name, part in about.items() if name not in ("caches", "compilers", "environment")}
+    for name, part in kept.items():
+        if isinstance(part, dict):
+            kept[name] = {k: v for k, v in part.items() if not (isinstance(v, str) and os.path.isabs(v))}
+    for name, part in kept.get("CUDA libraries", {}).items():
+        if isinstance(part, dict) and part.get("file"):
+            kept["CUDA libraries"][name] = part | {"file": os.path.basename(part["file"])}
+    return kept
 
 
 def plan(phases: Sequence[str], began: float, limit: float, simulated: bool) -> dict[str, float]:

@@ -4,7 +4,7 @@
 
 The simulator stands in for CuPy; this stands in for what is beneath CuPy, and so shows what is wrong in how CuPy, and
 nvmath, are called. CuPy's module `runtime` contains CUDA's runtime library, whose functions are still in its table of
-symbols: each is made to jump to the function of that name in driver.cc or, where there is none, to say so and fail.
+symbols: each is made to jump to the function of that name in runtime.cc or, where there is none, to say so and fail.
 Kernels, CuPy's own too, are compiled by the simulator's compiler in place of NVRTC, which is not loaded. Only for Linux
 on x86-64. Settings:
 

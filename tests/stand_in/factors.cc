@@ -1,5 +1,5 @@
 // A stand-in for cuSOLVER and the functions of cuBLAS on lists of matrices, as far as CuPy calls them: LAPACK, which NumPy
-// carries, on the host, submitted to streams as driver.cc's other work.
+// carries, on the host, submitted to streams as runtime.cc's other work.
 //
 // What a call cannot mean is refused: matrices that lie closer than their columns are long, a workspace smaller than
 // asked for, sizes that the documentation excludes. A result's `info` says what LAPACK's says.

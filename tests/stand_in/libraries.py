@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 DRIVER = "libcuda.so.1"
 # By name: the sources, and the module of CuPy that is linked to it
 LIBRARIES: dict[str, tuple[tuple[str, ...], str | None]] = {
-    DRIVER: (("driver.cc",), None),
+    DRIVER: (("runtime.cc", "driver.cc"), None),
     "libnvJitLink.so.13": ((), None),
     "libcublasLt.so.13": (("products.cc",), None),
     "libcublas.so.13": (("products.cc", "factors.cc"), "cublas"),

@@ -1,5 +1,5 @@
 // A stand-in for cuBLASLt, and for the few functions of cuBLAS that CuPy multiplies matrices with: the products are
-// computed on the host as the libraries' documentation says, and submitted to streams as driver.cc's other work.
+// computed on the host as the libraries' documentation says, and submitted to streams as runtime.cc's other work.
 //
 // What a description cannot mean is refused: attributes of other sizes than theirs, leading dimensions shorter than a
 // column, memory less aligned than the algorithm was chosen for, a workspace smaller than asked for.
