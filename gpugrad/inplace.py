@@ -135,8 +135,6 @@ def overwrite(tensor: Tensor, source: Tensor, function: Any) -> Tensor:
         return update(tensor, function, source)
     if apart(array, source._array):
         return update(tensor, function, source)
-    if source._base is not None and source._written[0] > source._synced:
-        resync(source)
     check_memory(tensor, "copy_")
     assign(array, source._array)
     mark_written(tensor)

@@ -265,3 +265,12 @@ def test_a_training_step_of_linear_layers_is_ten_launches(
     step()
     assert len(lt.calls) == 8, lt.calls
     assert ["cross_entropy<" in launched[0], "update<" in launched[1], len(launched)] == [True, True, 2], launched
+
+
+def test_a_layer_of_no_inputs(lt: StandIn) -> None:
+    """The library takes no matrices without elements."""
+    weight = gpugrad.zeros(5, 0, device="cuda", requires_grad=True)
+    bias = gpugrad.ones(5, device="cuda", requires_grad=True)
+    out = F.linear(gpugrad.zeros(2, 4, 0, device="cuda"), weight, bias)
+    out.sum().backward()
+    assert out.flatten().tolist() == [1.0] * 40 and bias.grad.tolist() == [8.0] * 5 and weight.grad.shape == (5, 0)
