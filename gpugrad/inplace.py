@@ -108,9 +108,7 @@ def write(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
     """
     operands = [x for a in (*args, *params.values()) for x in (a if isinstance(a, (tuple, list)) else (a,))]
     tensors = [x for x in operands if isinstance(x, Tensor)]
-    recorded = state.grad and any(x._requires_grad for x in (tensor, *tensors))
-    if tensor._base is not None and tensor._written[0] > tensor._synced:
-        resync(tensor)
+    recorded = state.grad and any([x.requires_grad for x in (tensor, *tensors)])  # each brought up to date
     array = tensor._array
     if recorded or not array.flags.c_contiguous or any(_may_share(array, x._array) for x in tensors):
         return update(tensor, function, *args, **params)
@@ -130,11 +128,11 @@ def overwrite(tensor: Tensor, source: Tensor, function: Any) -> Tensor:
 
     Else it is an `update` by `function`, the out-of-place meaning.
     """
-    array, recorded = tensor._array, state.grad and (tensor._requires_grad or source._requires_grad)
-    if recorded or source._array.shape != array.shape or type(source._array) is not type(array):
+    array, recorded = tensor._array, state.grad and (tensor.requires_grad or source.requires_grad)
+    alike = source._array.shape == array.shape and type(source._array) is type(array)
+    if recorded or not alike or apart(array, source._array):
         return update(tensor, function, source)
-    if apart(array, source._array):
-        return update(tensor, function, source)
+    check_writable(tensor, "copy_")
     check_memory(tensor, "copy_")
     assign(array, source._array)
     mark_written(tensor)

@@ -224,6 +224,44 @@ def test_a_copy_is_refused_where_a_write_is() -> None:
         x.copy_(gpugrad.ones(3))
     with pytest.raises(RuntimeError, match="single memory location"):
         gpugrad.zeros(1).expand(3).copy_(gpugrad.ones(3))
+    parameter = gpugrad.zeros(3, requires_grad=True)
+    with gpugrad.no_grad():
+        view = parameter[:2]
+    with pytest.raises(RuntimeError, match="no_grad mode"):
+        view.copy_(gpugrad.ones(2))
+    assert parameter.tolist() == [0, 0, 0]
     x = gpugrad.arange(5.0)
     x[1:].copy_(x[:-1])
     assert x.tolist() == [0, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda view: view.copy_(gpugrad.tensor([5.0, 6.0])),
+        lambda view: view.index_fill_(0, gpugrad.tensor([0, 1]), 5.0),
+    ],
+    ids=["copy_", "index_fill_"],
+)
+def test_a_view_whose_base_has_a_gradient_by_now_is_written_on_the_tape(write: Callable[[Any], Any]) -> None:
+    base, weight = gpugrad.zeros(3), gpugrad.ones(3, requires_grad=True)
+    view = base[:2]
+    base.add_(weight)
+    write(view)
+    base.sum().backward()
+    assert weight.grad.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda x, view: x.copy_(view), lambda x, view: x.index_copy_(0, gpugrad.tensor([0, 1]), view)],
+    ids=["copy_", "index_copy_"],
+)
+def test_a_view_whose_base_has_a_gradient_by_now_hands_it_on(write: Callable[[Any, Any], Any]) -> None:
+    base, weight = gpugrad.zeros(3), gpugrad.ones(3, requires_grad=True)
+    view = base[:2]
+    base.add_(weight)
+    x = gpugrad.zeros(2)
+    write(x, view)
+    x.sum().backward()
+    assert weight.grad.tolist() == [1, 1, 0]
