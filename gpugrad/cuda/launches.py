@@ -77,7 +77,7 @@ class Written(Once):
         self._words: Any = None
         self._whole = len(self._slots) == len(given)  # two in one place could not be told apart
 
-    def empty(self, shape: Any, dtype: Any) -> DeviceArray:  # type: ignore[override]
+    def empty(self, shape: Any, dtype: Any) -> DeviceArray:
         made = empty(shape, dtype)
         self._whole = self._whole and made.size > 0
         self._slots[made.data.ptr] = len(self._inputs) + len(self._made)
@@ -166,14 +166,15 @@ def _builder(result: Any, slot: Callable[[Any], int]) -> Callable[[tuple[Any, ..
     raise _Unknown
 
 
-_all: list[dict[Any, Any]] = []
+all_kept: list[dict[Any, Callable[..., Any]]] = []  # by launcher
 
 
 def repeated(launcher: Any = None, *, by: Callable[[], Any] | None = None) -> Any:
     """A launcher that takes `do` first, as one that does not. `by`: what else, besides arrays and parameters, it looks at."""
     if launcher is None:
         return functools.partial(repeated, by=by)
-    kept: dict[Any, Any] = {}
+    kept: dict[Any, Callable[..., Any]] = {}
+    all_kept.append(kept)
 
     @functools.wraps(launcher)
     def run(*inputs: Any, **params: Any) -> Any:
