@@ -39,6 +39,23 @@ def test_two_leaves_never_share_a_gradient_buffer() -> None:
     assert y.grad.tolist() == [1.0, 1.0]
 
 
+def test_a_gradient_that_was_reshaped_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad import engine
+
+    copies = []
+    monkeypatch.setattr(engine, "_copy", lambda g: copies.append(g.shape) or g.copy())
+    w, v, u, g = (gpugrad.ones(*shape, requires_grad=k < 3) for k, shape in enumerate(((6,), (6,), (2, 3), (2, 3))))
+    (w.reshape(2, 3) * 2).backward(g)
+    assert copies == [] and w.grad.tolist() == [2] * 6
+    (v.reshape(2, 3) + u).backward(g)  # one cotangent for both, and the caller's own
+    assert copies == [(2, 3), (6,)] or copies == [(6,), (2, 3)]
+    arrays = [t.numpy() for t in (w.grad, v.grad, u.grad, g)]
+    assert not any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
+    x = gpugrad.ones(2, 3, requires_grad=True)
+    (x.t() * 2).backward(gpugrad.ones(3, 2))
+    assert x.grad.is_contiguous() and len(copies) == 3
+
+
 def test_the_gradient_given_is_not_kept() -> None:
     x, g = leaf(1.0, 2.0), gpugrad.ones(2, dtype=gpugrad.float64)
     (x + 0).backward(g)

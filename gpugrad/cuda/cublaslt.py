@@ -108,6 +108,23 @@ class Kind(NamedTuple):
     places: tuple[int, int, int]  # of a, b and out: addresses modulo _ALIGNED
 
 
+class Pointer:
+    """Where what lies beside a product is, in its description: set where it changes."""
+
+    def __init__(self, operation: int, name: str) -> None:
+        self._set, self._operation = library().matmul_desc_set_attribute, operation
+        self._attribute = int(library().MatmulDescAttribute[name])
+        self._held = np.zeros(1, np.int64)
+        self._where = self._held.ctypes.data
+        self._address = 0
+
+    def to(self, x: Any) -> None:
+        address = x.data.ptr
+        if address != self._address:
+            self._held[0] = self._address = address
+            self._set(self._operation, self._attribute, self._where, 8)
+
+
 class Described:
     """A product as the library takes it: its descriptions, and the algorithm it chooses, if it has one."""
 
@@ -123,8 +140,8 @@ class Described:
         self.zero = numbers.ctypes.data
         self.one = self.zero + numbers.itemsize
         self.handle = _handle(device)
-        self.addresses = {"BIAS_POINTER": 0, "EPILOGUE_AUX_POINTER": 0}
         self.operation = self._keep("matmul_desc", lt.matmul_desc_create(compute, _TYPES[numbers.dtype]))
+        self.vector, self.aux = Pointer(self.operation, "BIAS_POINTER"), Pointer(self.operation, "EPILOGUE_AUX_POINTER")
         attributes = lt.MatmulDescAttribute
         for name, transposed in (("TRANSA", what.b.transposed), ("TRANSB", what.a.transposed)):
             self._set("matmul_desc", self.operation, attributes[name], np.int32(_TRANSPOSE * transposed))
@@ -171,9 +188,9 @@ class Described:
             return
         with _one_at_a_time:  # the addresses are part of the description
             if vector is not None:
-                self._point("BIAS_POINTER", vector.data.ptr)
+                self.vector.to(vector)
             if aux is not None:
-                self._point("EPILOGUE_AUX_POINTER", aux.data.ptr)
+                self.aux.to(aux)
             self._run(at_a, at_b, at_out, accumulate)
 
     def _run(self, at_a: int, at_b: int, at_out: int, accumulate: bool) -> None:
@@ -185,13 +202,6 @@ class Described:
             operands = (self.one, at_b + from_b, self.b, at_a + from_a, self.a)
             result = (keep, target, self.out, target, self.out)
             self.matmul(self.handle, self.operation, *operands, *result, self.chosen, space, size, stream)
-
-    def _point(self, name: str, address: int) -> None:
-        """Where the vector or the memory beside the next product lies."""
-        if address != self.addresses[name]:
-            attribute = library().MatmulDescAttribute[name]
-            self._set("matmul_desc", self.operation, attribute, np.int64(address))
-            self.addresses[name] = address
 
     def _choose(self, places: tuple[int, int, int], device: int) -> Any:
         lt = library()
@@ -215,8 +225,8 @@ class Described:
             return None
         return found if count[0] and found["state"][0] == 0 else None
 
-    def __del__(self) -> None:
-        if not sys.is_finalizing():
+    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:  # modules' names may be gone by then
+        if not finalizing():
             for what, made in self.made:
                 getattr(library(), f"{what}_destroy")(made)
 
