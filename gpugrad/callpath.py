@@ -35,6 +35,7 @@ from .views import resync
 
 # Local names of generated code, and what a rule means by `out`.
 _RESERVED = frozenset(("dtype_of", "hidden", "kind", "node", "out", "recording", "result", "t", "token"))
+_GIVEN = frozenset(("g", "needs", "total"))  # to a rule, besides what was saved
 NUMBERS = frozenset((bool, int, float))
 PLAIN = NUMBERS | {type(None)}  # what may stand beside arrays in a call that records nothing
 _SHARED = {
@@ -76,6 +77,11 @@ def specialise(op: Op) -> None:
         "pull",
         {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint, "op": op, "fused": FUSED_RULES},
     )
+    if op.adding is not None:
+        call = _rule_call(op, op.adding, "adding", plan)
+        op.add_into = _compile(
+            f"def add_into(total, saved, params, g): return {call}", "add_into", {"adding": op.adding}
+        )
     generic = (op.outputs != 1 and op.variadic) or op.outputs == 0 or op.writes is not None
     source = _generic_source(op) if generic else _call_source(op)
     function = op.function
@@ -150,7 +156,7 @@ def _rule_call(op: Op, rule: Any, name: str, slots: dict[str, int]) -> str:
     for k in keywords:
         if k not in op.params:
             raise TypeError(f"a rule of {op.name} asks for parameter {k!r}; it has {order}")
-    given = ["g" if p == "g" else "needs" if p == "needs" else f"saved[{slots[p]}]" for p in positional]
+    given = [p if p in _GIVEN else f"saved[{slots[p]}]" for p in positional]
     given += [f"{k}=params[{order.index(k)}]" for k in keywords]
     return f"{name}({', '.join(given)})"
 

@@ -42,6 +42,7 @@ class OpFunction(Protocol):
 
     op: Op
     defvjp: Callable[..., None]
+    defadd: Callable[[Callable[..., Any]], None]
     kernel: Callable[[Callable[..., Any]], Callable[..., Any]]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -117,6 +118,8 @@ class Op:
         self.rules_launcher: Callable[..., Any] | None = None
         self.rules: dict[str, Callable[..., Any]] = {}
         self.joint: Callable[..., Any] | None = None
+        self.adding: Callable[..., Any] | None = None
+        self.add_into: Callable[..., Any] | None = None  # as `pull`, and made with it
         self.impls = Impls(self)
         self.saved: list[tuple[str, int, frozenset[int]]] = []  # (source, index, inputs whose rules need it)
         self.pull = _no_rule
@@ -130,6 +133,7 @@ class Op:
         function.__qualname__ = self.name
         function.op = self  # type: ignore[attr-defined]
         function.defvjp = self.defvjp  # type: ignore[attr-defined]
+        function.defadd = self.defadd  # type: ignore[attr-defined]
         function.kernel = self.kernel  # type: ignore[attr-defined]
         return function
 
@@ -140,6 +144,15 @@ class Op:
             raise TypeError(f"{self.name}.defvjp(): no input named {sorted(unknown)}; it has {list(self.inputs)}")
         self.joint = joint
         self.rules = rules
+
+    def defadd(self, adding: Callable[..., Any]) -> None:
+        """Declare how the gradient of the first input is added to one that is there, in place: `adding(total, g, ...)`.
+
+        For gradients that are zeros but for a part: where many parts are taken of one input, each then costs its own size
+        and not that of the input. It names what it needs as the rule does, whose result must be an array of its own, and
+        may return NotImplemented: then the rule makes the gradient.
+        """
+        self.adding = adding
 
     def kernel(self, launcher: Callable[..., Any]) -> Callable[..., Any]:
         """Declare the CUDA launcher of this op. It may return NotImplemented: then the body runs."""
