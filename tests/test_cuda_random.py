@@ -416,7 +416,7 @@ def test_drawing_moves_nothing_between_host_and_device(device: str) -> None:
     x = gpugrad.randn(5, 4, device=device)
     gpugrad.randint(0, 9, (3,), device=device)
     nn.functional.dropout(x, 0.5)
-    assert counters.launches == 4
+    assert counters.launches == 3
     gpugrad.multinomial(x.abs(), 2)
     gpugrad.randperm(5, device=device)
     gpugrad.normal(x, x.abs())
