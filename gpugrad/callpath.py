@@ -28,7 +28,7 @@ from .device import FUSED_RULES
 from .dtypes import FLOATS, WEAK
 from .errors import explain
 from .fp_errors import SILENT, quiet, restore
-from .inplace import into
+from .inplace import into, result_into
 from .modes import state
 from .op import Op, general, pick, shows
 from .views import resync
@@ -54,6 +54,7 @@ _SHARED = {
     "pick": pick,
     "quiet": quiet,
     "restore": restore,
+    "result_into": result_into,
     "shows": shows,
     "resync": resync,
     "state": state,
@@ -228,6 +229,8 @@ def _keywords(op: Op, recorded: str = "False") -> str:
 def _out_lines(op: Op) -> list[str]:
     if not op.takes_out:
         return []
+    if op.formula:
+        return [f"    if out is not None: return result_into(out, op, ({', '.join(op.names)},), {_dict_of_params(op)})"]
     given = f"*{op.names[0]}" if op.variadic else ", ".join(op.names)
     given += "".join(f", {name}={name}" for name in op.params)
     return [f"    if out is not None: return into(out, {op.name}({given}), {op.name!r})"]
