@@ -12,7 +12,8 @@ then any of: the name of an input, `out`, `<input>_shape`, and after `*` any of 
 saved. One positional rule (`defvjp(rule)`) gives the gradients of all inputs as a tuple; it may also ask for `needs`,
 a tuple of bools. With several outputs, `g` is a tuple with None where no gradient came, and `out` is a tuple.
 A body declared `hidden` returns its output and a list of what else its rules need, which they name `hidden`; `g` is then
-the cotangents of the output and of the first in that list, which has one in gradients of gradients alone.
+the cotangents of the output and of the first in that list, which has one in gradients of gradients alone. Such a body may
+take `recorded`, keyword-only, which is no parameter: if it is False no rule will be applied, and the list may be empty.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class Op:
         self.body = body
         self.name = name or body.__name__
         self.inputs, self.params, self.variadic = _read_signature(body)
+        self.told = self.params.pop("recorded", None) is not None  # whether calls are recorded
         self.names = names or self.inputs
         self.broadcasts = broadcasts
         self.promotes = self.inputs if promotes is True else (promotes or ())
@@ -252,20 +254,24 @@ def run(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         cells.append(x._written)
         parents.append((x._node or x) if x._requires_grad and op.differentiates(i) else None)
     assert kind is not None
+    recorded = state.grad and any(p is not None for p in parents)
     token = quiet(SILENT)
     try:
-        out = op.impls[kind](*arrays, **params)
+        out = op.impls[kind](*arrays, **params, **_told(op, bool(recorded)))
     except Exception as error:
         raise explain(op, error, args, params) from error
     finally:
         restore(token)
-    recorded = state.grad and any(p is not None for p in parents)
     if op.hidden:
         out, hidden = out
         return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded, hidden)
     if op.outputs == 1:
         return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded)
     return _several(op, arrays, parents, cells, params, tuple(_as_kind(o, kind) for o in out), recorded)
+
+
+def _told(op: Op, recorded: bool) -> dict[str, bool]:
+    return {"recorded": recorded} if op.told else {}
 
 
 def _as_kind(out: Any, kind: type) -> Any:
@@ -354,7 +360,7 @@ def general(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if not any(isinstance(a, Tensor) for a in args):
         for kind in kinds:
             if kind in ARRAY_TYPES:
-                made = op.impls[kind](*args, **params)
+                made = op.impls[kind](*args, **params, **_told(op, False))
                 return made[0] if op.hidden else made
     args = _on_one_device(op, tuple(_as_input(op, i, a) for i, a in enumerate(args)))
     if op.check is not None:

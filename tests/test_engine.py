@@ -407,6 +407,30 @@ def test_what_an_op_hides_has_a_cotangent_in_second_derivatives(torch: Any) -> N
     assert found[0][1:] == found[1][1:]
 
 
+def test_a_body_that_hides_is_told_whether_the_call_is_recorded() -> None:
+    told = []
+
+    @op(name="told_doubled", hidden=True)
+    def doubled(x: Any, y: Any = None, *, by: float = 2.0, recorded: bool) -> Any:
+        told.append(recorded)
+        return x * by, [np.full_like(x, by)] if recorded else []
+
+    doubled.defvjp(x=lambda g, hidden: g[0] * hidden[0])
+    x, constant = gpugrad.ones(3, requires_grad=True), gpugrad.ones(3)
+    assert doubled.op.params == {"by": 2.0}
+    doubled(x).sum().backward()
+    assert x.grad.tolist() == [2, 2, 2]
+    doubled(x, constant, by=3.0).sum().backward()
+    assert x.grad.tolist() == [5, 5, 5]
+    assert told == [True, True]
+    doubled(constant, x)  # which has no rule
+    with gpugrad.no_grad():
+        doubled(x)
+    doubled(constant.numpy())
+    doubled(constant.numpy(), x)  # the array becomes a tensor
+    assert told == [True] * 2 + [False] * 4
+
+
 def test_a_hook_may_write_the_cotangent_it_is_given() -> None:
     """That of a scalar loss is shared by all walks, that of a sum is one number seen as many."""
     x = gpugrad.ones(3, requires_grad=True)

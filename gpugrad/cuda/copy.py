@@ -40,7 +40,7 @@ def kernel(name: str) -> Kernel:
 
 def write(target: Any, source: Any) -> bool:
     """`target[...] = source`, broadcast and converted. False if it does not broadcast, or in more than MAX_DIMS dimensions."""
-    if _overlap(target, source):
+    if overlap(target, source):
         source = copied(source)
     launch = _copy_plan(
         *(target.shape, target.strides, target.dtype, source.shape, source.strides, source.dtype),
@@ -52,12 +52,12 @@ def write(target: Any, source: Any) -> bool:
     return True
 
 
-def _overlap(target: Any, source: Any) -> bool:
+def overlap(target: Any, source: Any) -> bool:
     """Whether the arrays may share memory other than element for element."""
     if not target.size or not source.size or target.data.mem is not source.data.mem:
         return False
     (a, b), (c, d) = _extent(target), _extent(source)
-    same = a == c and target.strides == source.strides and target.dtype == source.dtype
+    same = a == c and (target.shape, target.strides, target.dtype) == (source.shape, source.strides, source.dtype)
     return a < d and c < b and not same
 
 
