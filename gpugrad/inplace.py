@@ -111,9 +111,11 @@ def _takes_out(function: Any) -> bool:
 
 def _recorded(*operands: Any) -> bool:
     """Whether a call with these operands, tensors among them, is put on the tape."""
-    if not state.grad:
-        return False
-    return any([x.requires_grad for x in operands if isinstance(x, Tensor)])  # each brought up to date
+    if state.grad:
+        for x in operands:
+            if isinstance(x, Tensor) and (x._requires_grad if x._base is None else x.requires_grad):  # up to date
+                return True
+    return False
 
 
 def write(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
@@ -172,11 +174,17 @@ def _written_at_once(out: Tensor, op: Op, args: tuple[Any, ...], params: dict[st
     kind, dtype = type(array), array.dtype
     if not ARRAY_TYPES[kind].writes(op, array) or (op.to_float and dtype not in FLOATS) or _recorded(out, *args):
         return False
-    inputs = [x._array if isinstance(x, Tensor) else x for x in args]
-    arrays = [x for x in inputs if type(x) is kind]
-    if not all([type(x) is kind or x is None or type(x) in WEAK[dtype] for x in inputs]):
-        return False
-    if not all([x.dtype is dtype and not apart(array, x) for x in arrays]) or not _fills(array.shape, arrays):
+    weak, inputs, shapes = WEAK[dtype], [], []
+    for x in args:
+        if isinstance(x, Tensor):
+            x = x._array
+            if type(x) is not kind or x.dtype is not dtype or apart(array, x):
+                return False
+            shapes.append(x.shape)
+        elif x is not None and type(x) not in weak:
+            return False
+        inputs.append(x)
+    if not _fill(array.shape, shapes):
         return False
     token = quiet(SILENT)
     try:
@@ -191,12 +199,12 @@ def _written_at_once(out: Tensor, op: Op, args: tuple[Any, ...], params: dict[st
     return True
 
 
-def _fills(shape: tuple[int, ...], arrays: list[Any]) -> bool:
-    """Whether arrays broadcast to `shape`, and to nothing less."""
-    if all([x.shape == shape for x in arrays]):
-        return bool(arrays)
+def _fill(shape: tuple[int, ...], shapes: list[tuple[int, ...]]) -> bool:
+    """Whether arrays of `shapes` broadcast to `shape`, and to nothing less."""
+    if shapes.count(shape) == len(shapes):
+        return bool(shapes)
     try:
-        return np.broadcast_shapes(*[x.shape for x in arrays]) == shape
+        return np.broadcast_shapes(*shapes) == shape
     except ValueError:
         return False
 
@@ -258,15 +266,17 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
 
 def check_fits(tensor: Tensor, value: Tensor, name: str, any_shape: bool = False) -> None:
     """RuntimeError unless `value` can be written to `tensor`: its device, shape and dtype, the memory of `tensor`."""
-    if apart(tensor._array, value._array):
-        raise on_two_devices(array_device(tensor._array), array_device(value._array), name)
-    if not any_shape and value.shape != tensor.shape:
+    array, given = tensor._array, value._array
+    if apart(array, given):
+        raise on_two_devices(array_device(array), array_device(given), name)
+    if not any_shape and given.shape != array.shape:
         raise RuntimeError(
             f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"
         )
-    want, have = as_dtype(tensor._array.dtype), as_dtype(value._array.dtype)
-    if have.category > want.category:
-        raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
+    if given.dtype is not array.dtype:
+        want, have = as_dtype(array.dtype), as_dtype(given.dtype)
+        if have.category > want.category:
+            raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
     check_memory(tensor, name)
 
 
@@ -326,7 +336,8 @@ def _copy(saved: Any) -> Any:
 
 def into(out: Tensor, value: Tensor, name: str) -> Tensor:
     """`out=`: put `value` in `out`, and return it. An empty `out` takes the shape of `value`."""
-    into_each((out,), (value,), name)
+    _check_out(out, value, name)
+    _put_out(out, value, name)
     return out
 
 
@@ -334,28 +345,36 @@ def into_each(outs: Sequence[Tensor], values: Sequence[Tensor], name: str) -> Se
     """`out=` of several results; TypeError or RuntimeError, before anything is written, if one does not fit."""
     if isinstance(outs, Tensor) or len(outs) != len(values):
         raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(values)} Tensors")
-    empty = [_takes_any_shape(out) for out in outs]
-    for out, value, grows in zip(outs, values, empty, strict=True):
-        if not isinstance(out, Tensor):
-            raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}")
-        if state.grad and (value._requires_grad or out._requires_grad):
-            raise RuntimeError(
-                f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-                "arguments requires grad."
-            )
-        check_fits(out, value, name, any_shape=grows)
-    for out, value, grows in zip(outs, values, empty, strict=True):
-        if grows:
-            out._array = cast(value.detach().clone(), out._array.dtype)._array
-            mark_written(out)
-        else:
-            put(out, value, tick(), name)
+    for out, value in zip(outs, values, strict=True):
+        _check_out(out, value, name)
+        check_fits(out, value, name, any_shape=_takes_any_shape(out))
+    for out, value in zip(outs, values, strict=True):
+        _put_out(out, value, name)
     return outs
 
 
-def _takes_any_shape(out: Any) -> bool:
+def _check_out(out: Any, value: Tensor, name: str) -> None:
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}")
+    if state.grad and (value._requires_grad or out._requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+
+
+def _put_out(out: Tensor, value: Tensor, name: str) -> None:
+    if _takes_any_shape(out):
+        check_fits(out, value, name, any_shape=True)
+        out._array = cast(value.detach().clone(), out._array.dtype)._array
+        mark_written(out)
+    else:
+        put(out, value, tick(), name)  # if it fits
+
+
+def _takes_any_shape(out: Tensor) -> bool:
     """Whether nobody else looks at the memory of `out`, and there is none to lose."""
-    return isinstance(out, Tensor) and out._base is None and out._array.size == 0
+    return out._base is None and out._array.size == 0
 
 
 def become(tensor: Tensor, function: Any, *args: Any) -> Tensor:
