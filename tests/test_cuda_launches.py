@@ -59,6 +59,25 @@ def test_one_decision_for_arrays_that_lie_alike(copier: Copier, device: str) -> 
     assert copier.values(apart, made(device, 3)) == [[1, 2], [3]] and copier.asked == 4
 
 
+def test_what_is_not_kept_holds_no_memory(device: str) -> None:
+    """A convolution of many images makes their columns block after block."""
+    from gpugrad.cuda import launches
+
+    gpugrad.zeros(1, device=device)
+    held: list[int] = []
+
+    @launches.repeated
+    def launcher(do: Any) -> None:
+        for k in range(4):
+            if k == 1:
+                do.once()
+            do.empty((1000,), np.dtype(np.float32))
+            held.append(gpugrad.cuda.memory_allocated())
+
+    launcher()
+    assert held[1] == held[2] == held[3] < held[0]
+
+
 @pytest.mark.parametrize("how", ["list", "flattened", "the input", "nothing"])
 def test_what_is_returned_comes_again(how: str, copier: Copier, device: str) -> None:
     for values in ([1.0, 2.0], [3.0, 4.0]):

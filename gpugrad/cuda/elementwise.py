@@ -31,6 +31,7 @@ from .printing import (
 MAX_OUTPUTS = 3
 MOST_PLANS = 4096  # kept for one op
 _THREADS = 256  # kMapThreads
+_BLOCK = (_THREADS,)
 NUMBERS = frozenset((bool, int, float))
 _NONE = type(None)
 
@@ -82,11 +83,11 @@ def place(x: Any) -> Any:
 
 def execute(plan: Plan, inputs: Sequence[Any], out: Any = None) -> tuple[Any, ...]:
     """The outputs of a plan on inputs like those it was made for; `out`, if given, is written for the only one."""
-    outs = tuple([empty(plan.shape, dtype) for dtype in plan.made]) if out is None else (out,)
-    if plan.convert is not None:
-        inputs = [x if convert is None else convert(x) for x, convert in zip(inputs, plan.convert)]
-    if plan.grid[0]:
-        plan.launch(plan.grid, (_THREADS,), (*plan.before, *outs, *inputs))
+    launch, grid, shape, made, before, convert = plan
+    outs = tuple([empty(shape, dtype) for dtype in made]) if out is None else (out,)
+    if convert is not None:
+        inputs = [x if number is None else number(x) for x, number in zip(inputs, convert)]
+    launch(grid, _BLOCK, (*before, *outs, *inputs))
     return outs
 
 

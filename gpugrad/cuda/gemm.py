@@ -32,12 +32,12 @@ cp = backend.cupy()
 _FLOAT32 = np.dtype(np.float32)
 
 
-def converted(x: Any, dtype: Any) -> Any:
+def converted(x: Any, dtype: Any, do: Once = ONCE) -> Any:
     """`x` in `dtype`: itself if it is."""
     if x.dtype is dtype:
         return x
-    out = empty(x.shape, dtype)
-    return out if write(out, x) else adopt(x.astype(dtype))
+    out = do.empty(x.shape, dtype)
+    return out if write(out, x, do) else adopt(x.astype(dtype))
 
 
 def add_bias(out: Any, bias: Any, each: int, do: Once = ONCE) -> None:

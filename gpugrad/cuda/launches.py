@@ -50,7 +50,7 @@ class Once:
         return bounds.words()
 
     def once(self) -> None:
-        """Say that something is done which is not written down."""
+        """Say that what is done is not to be kept: not all of it will be written down, or it is too much."""
 
 
 ONCE = Once()
@@ -79,13 +79,16 @@ class Written(Once):
 
     def empty(self, shape: Any, dtype: Any) -> DeviceArray:
         made = empty(shape, dtype)
-        self._whole = self._whole and made.size > 0
-        self._slots[made.data.ptr] = len(self._inputs) + len(self._made)
-        self._made.append(made)
+        if not made.size:
+            self.once()
+        elif self._whole:
+            self._slots[made.data.ptr] = len(self._inputs) + len(self._made)
+            self._made.append(made)
         return made
 
     def __call__(self, kernel: Callable[..., None], grid: Any, block: Any, arguments: tuple[Any, ...]) -> None:
-        self._launches.append((kernel, grid, block, arguments))
+        if self._whole:
+            self._launches.append((kernel, grid, block, arguments))
         kernel(grid, block, arguments)
 
     def words(self) -> Any:
@@ -94,6 +97,8 @@ class Written(Once):
 
     def once(self) -> None:
         self._whole = False
+        self._made.clear()
+        self._launches.clear()
 
     def kept(self, result: Any) -> Callable[[tuple[Any, ...]], Any] | None:
         """What does all this again for other inputs and gives what then is the result; None if that cannot be known."""
