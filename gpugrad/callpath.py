@@ -28,13 +28,14 @@ from .device import FUSED_RULES
 from .dtypes import FLOATS, WEAK
 from .errors import explain
 from .fp_errors import SILENT, quiet, restore
-from .inplace import into
+from .inplace import into, result_into
 from .modes import state
 from .op import Op, general, pick, shows
 from .views import resync
 
 # Local names of generated code, and what a rule means by `out`.
 _RESERVED = frozenset(("dtype_of", "hidden", "kind", "node", "out", "recording", "result", "t", "token"))
+_GIVEN = frozenset(("g", "needs", "total"))  # to a rule, besides what was saved
 NUMBERS = frozenset((bool, int, float))
 PLAIN = NUMBERS | {type(None)}  # what may stand beside arrays in a call that records nothing
 _SHARED = {
@@ -54,6 +55,7 @@ _SHARED = {
     "pick": pick,
     "quiet": quiet,
     "restore": restore,
+    "result_into": result_into,
     "shows": shows,
     "resync": resync,
     "state": state,
@@ -76,6 +78,11 @@ def specialise(op: Op) -> None:
         "pull",
         {f"rule_{k}": v for k, v in op.rules.items()} | {"joint": op.joint, "op": op, "fused": FUSED_RULES},
     )
+    if op.adding is not None:
+        call = _rule_call(op, op.adding, "adding", plan)
+        op.add_into = _compile(
+            f"def add_into(total, saved, params, g): return {call}", "add_into", {"adding": op.adding}
+        )
     generic = (op.outputs != 1 and op.variadic) or op.outputs == 0 or op.writes is not None
     source = _generic_source(op) if generic else _call_source(op)
     function = op.function
@@ -150,7 +157,7 @@ def _rule_call(op: Op, rule: Any, name: str, slots: dict[str, int]) -> str:
     for k in keywords:
         if k not in op.params:
             raise TypeError(f"a rule of {op.name} asks for parameter {k!r}; it has {order}")
-    given = ["g" if p == "g" else "needs" if p == "needs" else f"saved[{slots[p]}]" for p in positional]
+    given = [p if p in _GIVEN else f"saved[{slots[p]}]" for p in positional]
     given += [f"{k}=params[{order.index(k)}]" for k in keywords]
     return f"{name}({', '.join(given)})"
 
@@ -220,13 +227,16 @@ def _generic_source(op: Op) -> str:
     return "\n".join([*lines, f"    return {_general_call(op)}"])
 
 
-def _keywords(op: Op) -> str:
-    return "".join(f", {name}={name}" for name in op.params)
+def _keywords(op: Op, recorded: str = "False") -> str:
+    """The parameters in a call of an implementation; `recorded`: whether the call is, for a body that wants to know."""
+    return "".join(f", {name}={name}" for name in op.params) + f", recorded={recorded}" * op.told
 
 
 def _out_lines(op: Op) -> list[str]:
     if not op.takes_out:
         return []
+    if op.formula:
+        return [f"    if out is not None: return result_into(out, op, ({', '.join(op.names)},), {_dict_of_params(op)})"]
     given = f"*{op.names[0]}" if op.variadic else ", ".join(op.names)
     given += "".join(f", {name}={name}" for name in op.params)
     return [f"    if out is not None: return into(out, {op.name}({given}), {op.name!r})"]
@@ -243,16 +253,18 @@ def _call_source(op: Op) -> str:
         lines += _unpack_each(op)
     arrays = "*_arrays" if op.variadic else ", ".join(f"a{i}" for i in range(arity))
     args = op.names[0] if op.variadic else f"({', '.join(op.names)},)"
+    records = bool(op.rules or op.joint)
+    if op.told:
+        lines.append(f"    recording = {_wanted(op)}")
     lines += [
         "    token = quiet(SILENT)",
         "    try:",
-        f"        result{', hidden' * op.hidden} = impls[kind]({arrays}{_keywords(op)})",
+        f"        result{', hidden' * op.hidden} = impls[kind]({arrays}{_keywords(op, 'bool(recording)')})",
         "    except Exception as error:",
         f"        raise explain(op, error, {args}, {_dict_of_params(op)}) from error",
         "    finally:",
         "        restore(token)",
     ]
-    records = bool(op.rules or op.joint)
     if op.outputs > 1:
         return "\n".join([*lines, *_several_outputs(op, records)])
     lines += _new_tensor("t", "result")[op.moves :]  # the first line says of what type the result is
@@ -434,8 +446,7 @@ def _record_node(op: Op, out: str, out_cell: str) -> list[str]:
         everything = set(real) == {f"p{i}" for i in needed_by if op.differentiates(i)}
         saved.append(value if everything else f"{value} if {needed} else None")
         cells.append(cell if everything or cell == "None" else f"{cell} if {needed} else None")
-    wanted = f"({' or '.join(f'{p} is not None' for p in real)}) and (recording := state.grad)"
-    return _new_node(op, wanted, f"({', '.join(places)},)", saved, cells)
+    return _new_node(op, f"({', '.join(places)},)", saved, cells)
 
 
 def _record_node_of_list(op: Op, out: str, out_cell: str) -> list[str]:
@@ -446,12 +457,18 @@ def _record_node_of_list(op: Op, out: str, out_cell: str) -> list[str]:
         "hidden": ("hidden", "t._written if shows(hidden, result) else None"),
     }
     saved, cells = zip(*[sources.get(source, (out, out_cell)) for source, _, _ in op.saved]) if op.saved else ((), ())
-    return _new_node(op, "_wanted and (recording := state.grad)", "tuple(_places)", list(saved), list(cells))
+    return _new_node(op, "tuple(_places)", list(saved), list(cells))
 
 
-def _new_node(op: Op, wanted: str, places: str, saved: list[str], cells: list[str]) -> list[str]:
+def _wanted(op: Op) -> str:
+    """What is true if the call is to be recorded."""
+    places = [f"p{i} is not None" for i in range(len(op.names)) if op.differentiates(i)]
+    return f"{'_wanted' if op.variadic else '(' + ' or '.join(places) + ')'} and state.grad"
+
+
+def _new_node(op: Op, places: str, saved: list[str], cells: list[str]) -> list[str]:
     return [
-        f"    if {wanted}:",
+        "    if recording:" if op.told else f"    if recording := {_wanted(op)}:",
         "        node = new(Node)",
         "        node.op = op",
         "        node.seq = tick()",

@@ -74,10 +74,11 @@ _default_stack: list[Device] = [CPU]
 
 class ArrayType:
     """What gpugrad must know of one array type. `implement`: op -> function on arrays of this type; `full`: shape,
-    value (None: uninitialised) and dtype -> array. `several`: there is more than one device of this type.
+    value (None: uninitialised) and dtype -> array. `several`: there is more than one device of this type. `writes`:
+    op and array -> whether the implementation takes that array as `out`: it may still return NotImplemented.
     """
 
-    __slots__ = ("device_of", "from_numpy", "full", "implement", "several", "to_numpy")
+    __slots__ = ("device_of", "from_numpy", "full", "implement", "several", "to_numpy", "writes")
 
     def __init__(
         self,
@@ -87,12 +88,14 @@ class ArrayType:
         to_numpy: Callable[[Any], np.ndarray],
         full: Callable[[Any, Any, Any], Any] | None = None,
         several: bool = False,
+        writes: Callable[[Any, Any], bool] = lambda op, array: False,
     ) -> None:
         self.device_of = device_of
         self.implement = implement
         self.from_numpy = from_numpy
         self.to_numpy = to_numpy
         self.several = several
+        self.writes = writes
         self.full = full if full is not None else lambda shape, value, dtype: from_numpy(_full(shape, value, dtype))
 
 
@@ -131,11 +134,26 @@ def _implement_on_numpy(op: Any) -> Callable[..., Any]:
     return op.body
 
 
+def _ufunc_writes(op: Any, array: np.ndarray) -> bool:
+    """NumPy's own functions do, with a copy of what else would be read too late; elements of one place would add up."""
+    return isinstance(op.body, np.ufunc) and array.flags.writeable and (array.flags.forc or _lie_apart(array))
+
+
+def _lie_apart(array: np.ndarray) -> bool:
+    reach = array.itemsize
+    for step, n in sorted(zip(map(abs, array.strides), array.shape)):
+        if n > 1 and step < reach:
+            return False
+        reach += step * (n - 1)
+    return True
+
+
 _numpy_type: ArrayType = ArrayType(
     device_of=lambda array: CPU,
     implement=_implement_on_numpy,
     from_numpy=lambda array: array,
     to_numpy=lambda array: array,
+    writes=_ufunc_writes,
 )
 register_array_type(np.ndarray, _numpy_type)
 # NumPy hands back scalars for 0-d results; inside rules and bodies they are as good as arrays.

@@ -44,10 +44,24 @@ def _store_all(found: dict[Any, Any], create_graph: bool) -> None:
             continue
         if leaf._hooks is None and leaf._grad is None and not create_graph:
             # held by: `g`, getrefcount's own argument
-            mine = getrefcount(g) <= _UNSHARED and type(g) is type(leaf._array) and g.base is None
+            mine = (
+                getrefcount(g) <= _UNSHARED and type(g) is type(leaf._array) and (g.base is None or _is_all_there_is(g))
+            )
             leaf._grad = wrap(g if mine and getattr(g.flags, "writeable", True) else _copy(g))
         else:
             _store(leaf, g, create_graph)
+
+
+def _is_all_there_is(view: Any) -> bool:
+    """Whether nobody else holds the array whose memory this is, and it shows all of it, in order: a gradient reshaped."""
+    base = view.base
+    return (
+        getrefcount(base) <= _UNSHARED + 1  # held by the view besides
+        and type(base) is type(view)
+        and base.base is None
+        and base.size == view.size
+        and bool(view.flags.c_contiguous)
+    )
 
 
 def _store(leaf: Tensor, g: Any, create_graph: bool) -> None:

@@ -47,6 +47,7 @@ class FunctionCtx:
 class _FunctionOp:
     """What the walk needs of an op, for one `Function` class."""
 
+    add_into = None
     broadcasts = False
     hidden = False
     variadic = True

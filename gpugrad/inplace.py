@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .core import Node, Tensor, attach, mark_written, tick, wrap
-from .device import apart, array_device
-from .dtypes import as_dtype
+from .device import ARRAY_TYPES, apart, array_device
+from .dtypes import FLOATS, WEAK, as_dtype
 from .errors import explain, on_two_devices
 from .fp_errors import SILENT, quiet, restore
 from .hooks import move_retained
@@ -94,11 +94,28 @@ def update(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
         resync(tensor)
     name = f"{function.__name__.rstrip('_')}_"
     check_writable(tensor, name)
-    if not state.grad and _ufunc_into(tensor, function, args, params):
-        return tensor
+    if _takes_out(function) and tensor._array.size and not _recorded(tensor, *args, *params.values()):
+        try:
+            return function(tensor, *args, **params, out=tensor)
+        except RuntimeError:
+            pass  # what does not fit is said below, by the method's name
     since = tick()
     put(tensor, function(tensor, *args, **params), since, name)
     return tensor
+
+
+def _takes_out(function: Any) -> bool:
+    op = getattr(function, "op", None)
+    return op.takes_out if op is not None else "out" in (getattr(function, "__kwdefaults__", None) or ())
+
+
+def _recorded(*operands: Any) -> bool:
+    """Whether a call with these operands, tensors among them, is put on the tape."""
+    if state.grad:
+        for x in operands:
+            if isinstance(x, Tensor) and (x._requires_grad if x._base is None else x.requires_grad):  # up to date
+                return True
+    return False
 
 
 def write(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
@@ -108,7 +125,7 @@ def write(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
     """
     operands = [x for a in (*args, *params.values()) for x in (a if isinstance(a, (tuple, list)) else (a,))]
     tensors = [x for x in operands if isinstance(x, Tensor)]
-    recorded = state.grad and any([x.requires_grad for x in (tensor, *tensors)])  # each brought up to date
+    recorded = _recorded(tensor, *tensors)
     array = tensor._array
     if recorded or not array.flags.c_contiguous or any(_may_share(array, x._array) for x in tensors):
         return update(tensor, function, *args, **params)
@@ -123,18 +140,19 @@ def write(tensor: Tensor, function: Any, *args: Any, **params: Any) -> Tensor:
     return tensor
 
 
-def overwrite(tensor: Tensor, source: Tensor, function: Any) -> Tensor:
-    """`tensor.copy_(source)`. Where nothing is recorded and shapes agree, `source` is written where `tensor` lies.
+def overwrite(tensor: Tensor, source: Any, function: Any) -> Tensor:
+    """`tensor.copy_(source)` and `tensor.fill_(source)`, a tensor or a number, written where `tensor` lies.
 
-    Else it is an `update` by `function`, the out-of-place meaning.
+    Where the write is recorded or shapes differ it is an `update` by `function`, the out-of-place meaning.
     """
-    array, recorded = tensor._array, state.grad and (tensor.requires_grad or source.requires_grad)
-    alike = source._array.shape == array.shape and type(source._array) is type(array)
-    if recorded or not alike or apart(array, source._array):
+    array, given = tensor._array, getattr(source, "_array", source)
+    alike = given is source or (given.shape in (array.shape, ()) and type(given) is type(array))
+    if _recorded(tensor, source) or not alike or (given is not source and apart(array, given)):
         return update(tensor, function, source)
-    check_writable(tensor, "copy_")
-    check_memory(tensor, "copy_")
-    assign(array, source._array)
+    name = f"{function.__name__}_"
+    check_writable(tensor, name)
+    check_memory(tensor, name)
+    assign(array, given)
     mark_written(tensor)
     return tensor
 
@@ -143,24 +161,52 @@ def _may_share(x: Any, y: Any) -> bool:
     return type(x) is type(y) and not apart(x, y) and bool(np.may_share_memory(x, y))
 
 
-def _ufunc_into(tensor: Tensor, function: Any, args: Any, params: Any) -> bool:
-    """Without recording, a NumPy ufunc on operands of one dtype writes its result directly."""
-    body = getattr(getattr(function, "op", None), "body", None)
-    array = tensor._array
-    if not isinstance(body, np.ufunc) or type(array) is not np.ndarray or params:
+def result_into(out: Any, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
+    """`op(*args, **params, out=out)` of a formula."""
+    if not isinstance(out, Tensor) or not _written_at_once(out, op, args, params):
+        into(out, op.function(*args, **params), op.name)
+    return out
+
+
+def _written_at_once(out: Tensor, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> bool:
+    """Whether the result went straight to where `out` lies: what is unrecorded, and of one dtype and shape with it."""
+    array = out._array
+    kind, dtype = type(array), array.dtype
+    if not ARRAY_TYPES[kind].writes(op, array) or (op.to_float and dtype not in FLOATS) or _recorded(out, *args):
         return False
-    others = [a._array if isinstance(a, Tensor) else a for a in args]
-    if not all(type(a) is np.ndarray and a.dtype is array.dtype for a in others) or not array.flags.writeable:
+    weak, inputs, shapes = WEAK[dtype], [], []
+    for x in args:
+        if isinstance(x, Tensor):
+            x = x._array
+            if type(x) is not kind or x.dtype is not dtype or apart(array, x):
+                return False
+            shapes.append(x.shape)
+        elif x is not None and type(x) not in weak:
+            return False
+        inputs.append(x)
+    if not _fill(array.shape, shapes):
         return False
     token = quiet(SILENT)
     try:
-        function.op.impls[np.ndarray](array, *others, out=array)
+        made = op.impls[kind](*inputs, **params, out=array)
     except Exception as error:
-        raise explain(function.op, error, (tensor, *args), {}) from error
+        raise explain(op, error, args, params) from error
     finally:
         restore(token)
-    mark_written(tensor)
+    if made is NotImplemented:
+        return False
+    mark_written(out)
     return True
+
+
+def _fill(shape: tuple[int, ...], shapes: list[tuple[int, ...]]) -> bool:
+    """Whether arrays of `shapes` broadcast to `shape`, and to nothing less."""
+    if shapes.count(shape) == len(shapes):
+        return bool(shapes)
+    try:
+        return np.broadcast_shapes(*shapes) == shape
+    except ValueError:
+        return False
 
 
 def check_writable(tensor: Tensor, name: str) -> None:
@@ -199,9 +245,9 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
     """
     check_fits(tensor, value, name)
     array = tensor._array
-    if value._array.dtype is not array.dtype:
-        value = cast(value, array.dtype)
     recorded = state.grad and (tensor._requires_grad or value._requires_grad)
+    if recorded and value._array.dtype is not array.dtype:  # else it is converted as it is written
+        value = cast(value, array.dtype)
     steps: Any = ()
     if recorded and tensor._base is not None:
         root, steps = _lineage_for_writing(tensor, name)
@@ -220,15 +266,17 @@ def put(tensor: Tensor, value: Tensor, since: int, name: str) -> None:
 
 def check_fits(tensor: Tensor, value: Tensor, name: str, any_shape: bool = False) -> None:
     """RuntimeError unless `value` can be written to `tensor`: its device, shape and dtype, the memory of `tensor`."""
-    if apart(tensor._array, value._array):
-        raise on_two_devices(array_device(tensor._array), array_device(value._array), name)
-    if not any_shape and value.shape != tensor.shape:
+    array, given = tensor._array, value._array
+    if apart(array, given):
+        raise on_two_devices(array_device(array), array_device(given), name)
+    if not any_shape and given.shape != array.shape:
         raise RuntimeError(
             f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"
         )
-    want, have = as_dtype(tensor._array.dtype), as_dtype(value._array.dtype)
-    if have.category > want.category:
-        raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
+    if given.dtype is not array.dtype:
+        want, have = as_dtype(array.dtype), as_dtype(given.dtype)
+        if have.category > want.category:
+            raise RuntimeError(f"{name}: result type {have} can't be cast to the desired output type {want}")
     check_memory(tensor, name)
 
 
@@ -288,7 +336,8 @@ def _copy(saved: Any) -> Any:
 
 def into(out: Tensor, value: Tensor, name: str) -> Tensor:
     """`out=`: put `value` in `out`, and return it. An empty `out` takes the shape of `value`."""
-    into_each((out,), (value,), name)
+    _check_out(out, value, name)
+    _put_out(out, value, name)
     return out
 
 
@@ -296,28 +345,36 @@ def into_each(outs: Sequence[Tensor], values: Sequence[Tensor], name: str) -> Se
     """`out=` of several results; TypeError or RuntimeError, before anything is written, if one does not fit."""
     if isinstance(outs, Tensor) or len(outs) != len(values):
         raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(values)} Tensors")
-    empty = [_takes_any_shape(out) for out in outs]
-    for out, value, grows in zip(outs, values, empty, strict=True):
-        if not isinstance(out, Tensor):
-            raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}")
-        if state.grad and (value._requires_grad or out._requires_grad):
-            raise RuntimeError(
-                f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-                "arguments requires grad."
-            )
-        check_fits(out, value, name, any_shape=grows)
-    for out, value, grows in zip(outs, values, empty, strict=True):
-        if grows:
-            out._array = cast(value.detach().clone(), out._array.dtype)._array
-            mark_written(out)
-        else:
-            put(out, value, tick(), name)
+    for out, value in zip(outs, values, strict=True):
+        _check_out(out, value, name)
+        check_fits(out, value, name, any_shape=_takes_any_shape(out))
+    for out, value in zip(outs, values, strict=True):
+        _put_out(out, value, name)
     return outs
 
 
-def _takes_any_shape(out: Any) -> bool:
+def _check_out(out: Any, value: Tensor, name: str) -> None:
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be a Tensor, not {type(out).__name__}")
+    if state.grad and (value._requires_grad or out._requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+
+
+def _put_out(out: Tensor, value: Tensor, name: str) -> None:
+    if _takes_any_shape(out):
+        check_fits(out, value, name, any_shape=True)
+        out._array = cast(value.detach().clone(), out._array.dtype)._array
+        mark_written(out)
+    else:
+        put(out, value, tick(), name)  # if it fits
+
+
+def _takes_any_shape(out: Tensor) -> bool:
     """Whether nobody else looks at the memory of `out`, and there is none to lose."""
-    return isinstance(out, Tensor) and out._base is None and out._array.size == 0
+    return out._base is None and out._array.size == 0
 
 
 def become(tensor: Tensor, function: Any, *args: Any) -> Tensor:

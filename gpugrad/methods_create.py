@@ -272,14 +272,14 @@ class CreateMethods:
 
     def fill_(self, value: Any) -> Tensor:
         """Every element becomes `value`, a number or a 0-d tensor."""
-        from .inplace import update
+        from .inplace import overwrite
         from .ops.fill import fill
 
         if hasattr(value, "_array") and value._array.ndim:
             raise RuntimeError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
             )
-        return update(self, fill, value)
+        return overwrite(self, value, fill)
 
     def zero_(self) -> Tensor:
         return self.fill_(0)

@@ -12,7 +12,8 @@ then any of: the name of an input, `out`, `<input>_shape`, and after `*` any of 
 saved. One positional rule (`defvjp(rule)`) gives the gradients of all inputs as a tuple; it may also ask for `needs`,
 a tuple of bools. With several outputs, `g` is a tuple with None where no gradient came, and `out` is a tuple.
 A body declared `hidden` returns its output and a list of what else its rules need, which they name `hidden`; `g` is then
-the cotangents of the output and of the first in that list, which has one in gradients of gradients alone.
+the cotangents of the output and of the first in that list, which has one in gradients of gradients alone. Such a body may
+take `recorded`, keyword-only, which is no parameter: if it is False no rule will be applied, and the list may be empty.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class OpFunction(Protocol):
 
     op: Op
     defvjp: Callable[..., None]
+    defadd: Callable[[Callable[..., Any]], None]
     kernel: Callable[[Callable[..., Any]], Callable[..., Any]]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -99,6 +101,7 @@ class Op:
         self.body = body
         self.name = name or body.__name__
         self.inputs, self.params, self.variadic = _read_signature(body)
+        self.told = self.params.pop("recorded", None) is not None  # whether calls are recorded
         self.names = names or self.inputs
         self.broadcasts = broadcasts
         self.promotes = self.inputs if promotes is True else (promotes or ())
@@ -117,6 +120,8 @@ class Op:
         self.rules_launcher: Callable[..., Any] | None = None
         self.rules: dict[str, Callable[..., Any]] = {}
         self.joint: Callable[..., Any] | None = None
+        self.adding: Callable[..., Any] | None = None
+        self.add_into: Callable[..., Any] | None = None  # as `pull`, and made with it
         self.impls = Impls(self)
         self.saved: list[tuple[str, int, frozenset[int]]] = []  # (source, index, inputs whose rules need it)
         self.pull = _no_rule
@@ -130,6 +135,7 @@ class Op:
         function.__qualname__ = self.name
         function.op = self  # type: ignore[attr-defined]
         function.defvjp = self.defvjp  # type: ignore[attr-defined]
+        function.defadd = self.defadd  # type: ignore[attr-defined]
         function.kernel = self.kernel  # type: ignore[attr-defined]
         return function
 
@@ -140,6 +146,15 @@ class Op:
             raise TypeError(f"{self.name}.defvjp(): no input named {sorted(unknown)}; it has {list(self.inputs)}")
         self.joint = joint
         self.rules = rules
+
+    def defadd(self, adding: Callable[..., Any]) -> None:
+        """Declare how the gradient of the first input is added to one that is there, in place: `adding(total, g, ...)`.
+
+        For gradients that are zeros but for a part: where many parts are taken of one input, each then costs its own size
+        and not that of the input. It names what it needs as the rule does, whose result must be an array of its own, and
+        may return NotImplemented: then the rule makes the gradient.
+        """
+        self.adding = adding
 
     def kernel(self, launcher: Callable[..., Any]) -> Callable[..., Any]:
         """Declare the CUDA launcher of this op. It may return NotImplemented: then the body runs."""
@@ -239,20 +254,24 @@ def run(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         cells.append(x._written)
         parents.append((x._node or x) if x._requires_grad and op.differentiates(i) else None)
     assert kind is not None
+    recorded = state.grad and any(p is not None for p in parents)
     token = quiet(SILENT)
     try:
-        out = op.impls[kind](*arrays, **params)
+        out = op.impls[kind](*arrays, **params, **_told(op, bool(recorded)))
     except Exception as error:
         raise explain(op, error, args, params) from error
     finally:
         restore(token)
-    recorded = state.grad and any(p is not None for p in parents)
     if op.hidden:
         out, hidden = out
         return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded, hidden)
     if op.outputs == 1:
         return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded)
     return _several(op, arrays, parents, cells, params, tuple(_as_kind(o, kind) for o in out), recorded)
+
+
+def _told(op: Op, recorded: bool) -> dict[str, bool]:
+    return {"recorded": recorded} if op.told else {}
 
 
 def _as_kind(out: Any, kind: type) -> Any:
@@ -341,7 +360,7 @@ def general(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if not any(isinstance(a, Tensor) for a in args):
         for kind in kinds:
             if kind in ARRAY_TYPES:
-                made = op.impls[kind](*args, **params)
+                made = op.impls[kind](*args, **params, **_told(op, False))
                 return made[0] if op.hidden else made
     args = _on_one_device(op, tuple(_as_input(op, i, a) for i, a in enumerate(args)))
     if op.check is not None:

@@ -69,10 +69,13 @@ def walk(
             _check_versions(node)
         if create_graph and saved:
             saved = _as_tensors(node)
-        results = op.pull(parents, saved, node.params, g)
+        adds = op.add_into is not None and not create_graph
+        results: Any = ()
+        if not (adds and parents[0] in owned and anomaly is None and _added(pending, node, parents[0], g)):
+            results = op.pull(parents, saved, node.params, g)
         if saved and not keep:
             node.saved = None
-        for parent, r in zip(parents, results):  # generated to be of one length
+        for parent, r in zip(parents, results):  # generated to be of one length, or nothing is left to add
             if parent is None or r is None:
                 continue
             like = parent if type(parent) is Node else parent._array
@@ -85,6 +88,8 @@ def walk(
                 _add(pending, owned, parent, r, create_graph)
             else:
                 pending[parent] = r
+                if adds:
+                    owned.add(parent)
     found.update(pending)  # only leaves are left
     return found
 
@@ -110,6 +115,16 @@ def _add(pending: dict[Any, Any], owned: set[Any], parent: Parent, g: Any, creat
         pending[parent] = total
         if type(total) in ARRAY_TYPES and not isinstance(total, np.generic):
             owned.add(parent)
+
+
+def _added(pending: dict[Any, Any], node: Node, parent: Parent, g: Any) -> bool:
+    """Whether the gradient of a part was added in place to what its whole has; see `Op.defadd`."""
+    total = pending[parent]
+    return (
+        type(total) is not tuple
+        and total.flags.c_contiguous
+        and node.op.add_into(total, node.saved, node.params, g) is not NotImplemented
+    )
 
 
 def _put_in_slot(pending: dict[Any, Any], node: Node, g: Any, create_graph: bool) -> None:

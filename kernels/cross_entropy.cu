@@ -5,7 +5,7 @@
 //   dx   = A * p - soft * w - hard at t,   hard = d * (1 - s) * w[t],  soft = d * s / n,  A = hard + soft * sum w
 //
 // The mean divides the losses' sum by the sum of w[t] of what is not ignored: d is one over that, else 1. dx is made in the
-// forward, for a cotangent of 1: who has another multiplies by it. Negative log-likelihood is the first term, with s = 0
+// forward, for a cotangent of 1: who has another multiplies by it. It is null where nobody will ask for it. Negative log-likelihood is the first term, with s = 0
 // and -x[t] for -log p[t].
 //
 // Layout: x and dx are (rows, cols) contiguous, classes along a row; or (outer, cols, inner), classes `inner` apart. T is
@@ -24,7 +24,8 @@
 //   add_up                  one block: the sum of what the blocks of a launch before found
 // Each block writes the sum of its losses and of their weights to `parts`; their order is fixed, and so are the bits.
 //
-// Bytes moved: x once in, dx once out, 2 * rows * cols * sizeof(T) in all; of long rows up to 1.5 times as many.
+// Bytes moved: x once in, dx once out, 2 * rows * cols * sizeof(T) in all; of long rows up to 1.5 times as many. Without dx
+// x once, and of long ones as well unless they are smoothed.
 // Measured on an H200, in parts of a copy's rate: 8192 float32 classes with gradient 0.91, its two small launches included.
 #include "norm.cuh"
 #include "row.cuh"
@@ -199,6 +200,7 @@ __global__ void __launch_bounds__(THREADS* ROWS, kResident<T, SMOOTH, THREADS, E
     } else if (there && threadIdx.x == 0) {
         losses[row] = narrow<T>(mine.loss);
     }
+    if (dx == nullptr) return;
 
     const Slopes<C> slopes(target, mean ? whole.weight : C(1), whole.loss, choices);
     if constexpr (SMOOTH) part.at_columns(span, [&](C& v, int c) { v = slopes.at(exponential(v) * last, weight, c); });
@@ -216,7 +218,7 @@ __global__ void __launch_bounds__(kLongThreads, 1) cross_entropy_long(
     using C = Compute<T>;
     __shared__ C maxima[kLongThreads / 32], sums[kLongThreads / 32], smooths[kLongThreads / 32];
     x += blockIdx.x * cols;
-    dx += blockIdx.x * cols;
+    if (dx != nullptr) dx += blockIdx.x * cols;
     const auto target = target_of<C>(targets[blockIdx.x], weight, cols, choices);
     const C score = widen(x[target.at]);
     const auto whole = counted(counts, count);
@@ -232,7 +234,8 @@ __global__ void __launch_bounds__(kLongThreads, 1) cross_entropy_long(
     const Slopes<C> slopes(target, mean ? whole.weight : C(1), whole.loss, choices);
     const int64 hit = target.kept ? target.at : -1;
     C smooth = 0;
-    walk_row<kLongThreads>(cols, [&](int64 at, auto width) {
+    const bool again = dx != nullptr || choices.smoothing != 0;
+    walk_row<kLongThreads>(again ? cols : 0, [&](int64 at, auto width) {
         const auto in = load_pack<width.value>(x + at);
         Pack<Gradient<T>, width.value> made;
 #pragma unroll
@@ -242,7 +245,7 @@ __global__ void __launch_bounds__(kLongThreads, 1) cross_entropy_long(
                 smooth += (log_total - v) * (weight == nullptr ? C(1) : C(widen(weight[at + i])));
             made.item[i] = narrow<Gradient<T>>(slopes.at(exponential(v) * last, weight, at + i) - (at + i == hit ? slopes.hard : C(0)));
         }
-        store_pack<width.value>(dx + at, made);
+        if (dx != nullptr) store_pack<width.value>(dx + at, made);
     }, x, dx);
     if (choices.smoothing != 0) smooth = block_reduce<Sum, kLongThreads>(smooth, smooths);
     if (threadIdx.x != 0) return;
@@ -274,11 +277,12 @@ __global__ void __launch_bounds__(kColumnThreads, 1) cross_entropy_columns(
     const Slopes<C> slopes(target, mean ? whole.weight : C(1), whole.loss, choices);
     const int64 hit = target.kept ? target.at : -1;
     C smooth = 0;
+    const int64 again = dx != nullptr || choices.smoothing != 0 ? mine : 0;
 #pragma unroll (sizeof(C) == 8 ? 1 : 4)
-    for (int64 k = threadIdx.y; k < mine; k += blockDim.y) {
+    for (int64 k = threadIdx.y; k < again; k += blockDim.y) {
         const C v = widen(x[start + k * inner]) - top;
         if (choices.smoothing != 0) smooth += (log_total - v) * (weight == nullptr ? C(1) : C(widen(weight[k])));
-        dx[start + k * inner] = narrow<Gradient<T>>(slopes.at(exponential(v) * last, weight, k) - (k == hit ? slopes.hard : C(0)));
+        if (dx != nullptr) dx[start + k * inner] = narrow<Gradient<T>>(slopes.at(exponential(v) * last, weight, k) - (k == hit ? slopes.hard : C(0)));
     }
     smooth = column_reduce<Sum>(smooth, scratch);
     Two<C> loss{C(0), C(0)};

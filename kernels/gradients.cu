@@ -9,6 +9,8 @@
 //                       moved: the gradients twice, and none if there is nothing to scale.
 // accumulate<T>         target += g for contiguous arrays, 16 bytes at a time where both are aligned. Three transfers an
 //                       element.
+// accumulate_strided    the same for arrays of any strides, the target's without repeats: an element a thread, four in flight.
+#include "strides.cuh"
 #include "tensors.cuh"
 
 namespace gpugrad {
@@ -91,6 +93,29 @@ template <class T> __global__ void __launch_bounds__(kChunkThreads) accumulate(i
     GPUGRAD_GRID_LOOP(i, n - packs * kPack<T>) {
         const int64 at = packs * kPack<T> + i;
         target[at] = narrow<T>(widen(target[at]) + widen(g[at]));
+    }
+}
+
+constexpr int kAddedAtOnce = 4;
+
+template <class T, class Index>
+__global__ void __launch_bounds__(kChunkThreads)
+    accumulate_strided(int64 n, T* __restrict__ target, const T* __restrict__ g, Walk<2> walk) {
+    const int64 step = grid_stride();
+    for (int64 first = global_thread(); first < n; first += kAddedAtOnce * step) {
+        Index to[kAddedAtOnce];
+        T sum[kAddedAtOnce];
+#pragma unroll
+        for (int k = 0; k < kAddedAtOnce; ++k) {
+            if (first + k * step < n) {
+                const auto at = offsets(static_cast<Index>(first + k * step), walk);
+                to[k] = at.of[0];
+                sum[k] = narrow<T>(widen(target[at.of[0]]) + widen(g[at.of[1]]));
+            }
+        }
+#pragma unroll
+        for (int k = 0; k < kAddedAtOnce; ++k)
+            if (first + k * step < n) target[to[k]] = sum[k];
     }
 }
 

@@ -223,16 +223,20 @@ def put_in_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     if not backend.simulated():
         pytest.skip("the stand-in computes in the simulator's memory")
     backend.require()
-    from gpugrad.cuda import cublaslt
+    from gpugrad.cuda import cublaslt, launches
 
     stand_in = StandIn()
-    caches = cublaslt._described, cublaslt._handle, cublaslt._workspace
-    for cache in caches:
-        cache.cache_clear()
+
+    def forget() -> None:
+        for kept in launches.all_kept:
+            kept.clear()
+        for cache in (cublaslt._described, cublaslt._handle, cublaslt._workspace):
+            cache.cache_clear()
+
+    forget()
     monkeypatch.setattr(cublaslt, "library", lambda: stand_in)
     yield stand_in
-    for cache in caches:
-        cache.cache_clear()  # descriptions are given back to the library they came from
+    forget()  # descriptions are given back to the library they came from
     gone = [held.what for held in stand_in.held.values()]
     assert set(gone) <= {"gone", "handle"}, gone
 

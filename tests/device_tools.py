@@ -55,7 +55,7 @@ def need_captured_products() -> None:
 def draw_on_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have random numbers on the device drawn by the CPU's default generator, which draws PyTorch's."""
     from gpugrad.cuda.array import DeviceArray, from_numpy
-    from gpugrad.ops.dropout import channel_mask
+    from gpugrad.ops.dropout import channel_mask, drop
     from gpugrad.ops.random import dropout_mask, random_fill
     from gpugrad.random import engine_of
 
@@ -76,6 +76,7 @@ def draw_on_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for function in (dropout_mask, channel_mask):
         monkeypatch.setitem(function.op.impls, DeviceArray, mask(function.op))
+    monkeypatch.setitem(drop.op.impls, DeviceArray, drop.op.body)  # which asks for a mask
     monkeypatch.setitem(random_fill.op.impls, DeviceArray, fill)
 
 

@@ -75,9 +75,10 @@ class Row:
     tolerance: dict[str, float] = field(default_factory=dict)  # relative, by dtype
     why: str = ""
 
-    def inputs(self, sample: Sample, dtype: str) -> list[np.ndarray]:
-        """The arrays of one sample: the same for every module that is given them."""
-        rng = np.random.default_rng(zlib.crc32(f"{self.name}{self.samples.index(sample)}".encode()))
+    def inputs(self, sample: Sample, dtype: str, other: bool = False) -> list[np.ndarray]:
+        """The arrays of one sample: the same for every module that is given them. `other`: of other values."""
+        name = f"{self.name}{self.samples.index(sample)}" + "'" * other
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
         return [a.array(rng, dtype) for a in sample]
 
 

@@ -38,6 +38,8 @@ def test_values_and_gradients_are_the_cpu_s(
     for dtype in dtypes:
         arrays = row.inputs(sample, dtype)
         with_grad = row.grad and dtype in row.dtypes
+        if dtype == row.dtypes[0]:
+            meet_before(row, row.inputs(sample, dtype, other=True), device, with_grad)
         here, there = ([tensor(a, place, with_grad) for a in arrays] for place in ("cpu", device))
         expected = flat(row.call(gpugrad, *here))
         with gpugrad.device(device):  # what a row makes itself is made there too
@@ -79,17 +81,26 @@ def test_a_body_that_calls_cupy_is_seen(device: str, on_cupy: set[str]) -> None:
     assert on_cupy == {"calls", "picks", "writes"}
 
 
-def compare_gradients(row: Row, here: Any, there: Any, expected: Any, found: Any, dtype: str) -> None:
-    roots = [k for k, t in enumerate(expected) if isinstance(t, gpugrad.Tensor) and t.requires_grad]
-    assert roots == [k for k, t in enumerate(found) if isinstance(t, gpugrad.Tensor) and t.requires_grad]
-    if not roots:
-        return
+def meet_before(row: Row, arrays: list[np.ndarray], device: str, with_grad: bool) -> None:
+    """The call with other values, so that what launchers keep of it (`gpugrad.cuda.launches`) is what is tested."""
+    with gpugrad.device(device):
+        outs = flat(row.call(gpugrad, *[tensor(a, device, with_grad) for a in arrays]))
+    if with_grad:
+        pull(outs)
+
+
+def pull(outs: Any) -> list[int]:
+    """The backward of a weighted sum of the outputs that have a gradient, and which they are."""
+    roots = [k for k, t in enumerate(outs) if isinstance(t, gpugrad.Tensor) and t.requires_grad]
     rng = np.random.default_rng(0)
-    weights = [rng.uniform(0.5, 1.5, tuple(expected[k].shape)) for k in roots]
-    for outs in (expected, found):
-        gpugrad.autograd.backward(
-            [outs[k] for k in roots], [gpugrad.tensor(w).to(outs[k]) for k, w in zip(roots, weights)]
-        )
+    weights = [gpugrad.tensor(rng.uniform(0.5, 1.5, tuple(outs[k].shape))).to(outs[k]) for k in roots]
+    if roots:
+        gpugrad.autograd.backward([outs[k] for k in roots], weights)
+    return roots
+
+
+def compare_gradients(row: Row, here: Any, there: Any, expected: Any, found: Any, dtype: str) -> None:
+    assert pull(expected) == pull(found)
     for i, (a, b) in enumerate(zip(there, here)):
         assert (a.grad is None) == (b.grad is None), f"{row.name}: gradient of input {i}: {a.grad} against {b.grad}"
         if b.grad is not None:

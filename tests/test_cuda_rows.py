@@ -12,6 +12,7 @@ import pytest
 from device_tools import on_host
 
 import gpugrad
+from gpugrad.cuda import backend
 from gpugrad.nn import functional as F
 
 pytestmark = pytest.mark.cuda
@@ -28,7 +29,7 @@ OPS = {
 @pytest.fixture(autouse=True)
 def kernels_only(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bodies of the ops under test do not run on the device."""
-    from gpugrad.cuda import array, backend
+    from gpugrad.cuda import array
 
     backend.require()
     run_body = array._run_body
@@ -366,6 +367,39 @@ def test_the_gradient_of_cross_entropy_is_handed_on_once(where: str) -> None:
     y = gpugrad.tensor(scores).to(where).requires_grad_()
     (3 * F.cross_entropy(y, gpugrad.tensor(targets).to(where))).backward()
     np.testing.assert_allclose(on_host(y.grad), 3 * once, rtol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_makes_no_gradient_that_nobody_asks_for(dtype: Any, smoothing: float) -> None:
+    """The loss is the same to the bit, nothing of the size of the scores is made, nor what its mean divides by."""
+    for rows, classes, pixels in [(70, 33, ()), (129, 10, ()), (3, 16400, ()), (3, 5, (40, 50))]:
+        scores, targets = losses(rows, classes, dtype, pixels)
+        for reduction in ("none", "mean", "sum"):
+            loss = partial(F.cross_entropy, reduction=reduction, label_smoothing=smoothing)
+            x, t = gpugrad.tensor(scores).to("cuda"), gpugrad.tensor(targets).to("cuda")
+            expected = on_host(loss(x.detach().requires_grad_(), t))
+            gpugrad.cuda.reset_peak_memory_stats()
+            before = gpugrad.cuda.memory_allocated()
+            found = loss(x, t)
+            made = gpugrad.cuda.max_memory_allocated() - before
+            np.testing.assert_array_equal(on_host(found), expected)
+            assert made < scores.nbytes
+            with gpugrad.no_grad():
+                np.testing.assert_array_equal(on_host(loss(x.requires_grad_(), t)), expected)
+
+
+def test_cross_entropy_without_a_gradient_takes_two_launches() -> None:
+    if not backend.simulated():
+        pytest.skip("launches are counted by the simulator")
+    scores, targets = (gpugrad.tensor(a).to("cuda") for a in losses(300, 33))
+    counters = backend.cupy().counters
+    for asked, launches in ((True, 3), (False, 2)):
+        scores.requires_grad_(asked)
+        F.cross_entropy(scores, targets)
+        counters.reset()
+        F.cross_entropy(scores, targets)
+        assert counters.launches == launches
 
 
 @pytest.mark.parametrize("where", ["cpu", "cuda"])

@@ -39,6 +39,23 @@ def test_two_leaves_never_share_a_gradient_buffer() -> None:
     assert y.grad.tolist() == [1.0, 1.0]
 
 
+def test_a_gradient_that_was_reshaped_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpugrad import engine
+
+    copies = []
+    monkeypatch.setattr(engine, "_copy", lambda g: copies.append(g.shape) or g.copy())
+    w, v, u, g = (gpugrad.ones(*shape, requires_grad=k < 3) for k, shape in enumerate(((6,), (6,), (2, 3), (2, 3))))
+    (w.reshape(2, 3) * 2).backward(g)
+    assert copies == [] and w.grad.tolist() == [2] * 6
+    (v.reshape(2, 3) + u).backward(g)  # one cotangent for both, and the caller's own
+    assert copies == [(2, 3), (6,)] or copies == [(6,), (2, 3)]
+    arrays = [t.numpy() for t in (w.grad, v.grad, u.grad, g)]
+    assert not any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
+    x = gpugrad.ones(2, 3, requires_grad=True)
+    (x.t() * 2).backward(gpugrad.ones(3, 2))
+    assert x.grad.is_contiguous() and len(copies) == 3
+
+
 def test_the_gradient_given_is_not_kept() -> None:
     x, g = leaf(1.0, 2.0), gpugrad.ones(2, dtype=gpugrad.float64)
     (x + 0).backward(g)
@@ -388,6 +405,30 @@ def test_what_an_op_hides_has_a_cotangent_in_second_derivatives(torch: Any) -> N
         found.append([x.grad.numpy(), loss.grad.item(), of_loss.item(), seen])
     assert abs(found[0][0] - found[1][0]).max() < 1e-12
     assert found[0][1:] == found[1][1:]
+
+
+def test_a_body_that_hides_is_told_whether_the_call_is_recorded() -> None:
+    told = []
+
+    @op(name="told_doubled", hidden=True)
+    def doubled(x: Any, y: Any = None, *, by: float = 2.0, recorded: bool) -> Any:
+        told.append(recorded)
+        return x * by, [np.full_like(x, by)] if recorded else []
+
+    doubled.defvjp(x=lambda g, hidden: g[0] * hidden[0])
+    x, constant = gpugrad.ones(3, requires_grad=True), gpugrad.ones(3)
+    assert doubled.op.params == {"by": 2.0}
+    doubled(x).sum().backward()
+    assert x.grad.tolist() == [2, 2, 2]
+    doubled(x, constant, by=3.0).sum().backward()
+    assert x.grad.tolist() == [5, 5, 5]
+    assert told == [True, True]
+    doubled(constant, x)  # which has no rule
+    with gpugrad.no_grad():
+        doubled(x)
+    doubled(constant.numpy())
+    doubled(constant.numpy(), x)  # the array becomes a tensor
+    assert told == [True] * 2 + [False] * 4
 
 
 def test_a_hook_may_write_the_cotangent_it_is_given() -> None:

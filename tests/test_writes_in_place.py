@@ -265,3 +265,145 @@ def test_a_view_whose_base_has_a_gradient_by_now_hands_it_on(write: Callable[[An
     write(x, view)
     x.sum().backward()
     assert weight.grad.tolist() == [1, 1, 0]
+
+
+# ---- formulas ----
+
+FORMULAS: dict[str, Callable[[Any, Any], Any]] = {  # on x, and y of one row of it
+    "add_": lambda x, y: x.add_(y),
+    "add_, a number": lambda x, y: x.add_(2),
+    "+=": lambda x, y: x.__iadd__(x),
+    "sub_, scaled": lambda x, y: x.sub_(x, alpha=3),
+    "mul_": lambda x, y: x.mul_(0.5),
+    "div_": lambda x, y: x.div_(y),
+    "div_, rounded": lambda x, y: x.div_(y, rounding_mode="floor"),
+    "addcmul_": lambda x, y: x.addcmul_(y, x, value=2),
+    "lerp_": lambda x, y: x.lerp_(y, 0.25),
+    "clamp_": lambda x, y: x.clamp_(1, 5),
+    "clamp_min_": lambda x, y: x.clamp_min_(y),
+    "pow_": lambda x, y: x.pow_(2),
+    "relu_": lambda x, y: x.relu_(),
+    "exp_": lambda x, y: x.div_(9).exp_(),
+    "lt_": lambda x, y: x.lt_(y),
+    "relu, inplace": lambda x, y: gpugrad.nn.functional.relu(x, inplace=True),
+    "out=": lambda x, y: gpugrad.add(y, x, out=x),
+    "fill_": lambda x, y: x.fill_(3),
+    "fill_, a tensor": lambda x, y: x.fill_(y[3]),
+    "zero_": lambda x, y: x.zero_(),
+}
+TWO_LAUNCHES = {"sub_, scaled": 2, "lt_": 2, "exp_": 2}  # a product first; a bool, converted; two methods
+
+
+def grid(where: str) -> Any:
+    return (gpugrad.arange(1.0 * ROWS * COLUMNS) % 17 - 4).reshape(ROWS, COLUMNS).to(where)
+
+
+def row(where: str) -> Any:
+    return (gpugrad.arange(1.0 * COLUMNS) % 5 + 1).to(where)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_a_formula_is_written_where_the_tensor_lies(where: str, name: str, torch: Any, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    x, y, write = grid(where), row(where), FORMULAS[name]
+    twin = grid(where)
+    write(twin, y)  # what is made once is made
+    memory, version = x.data_ptr(), x._version
+    peak = (peak_on_cpu if where == "cpu" else peak_on_device)(lambda: write(x, y))
+    if where == "cuda" and name not in TWO_LAUNCHES:
+        assert peak < 4096
+    assert x.data_ptr() == memory and x._version == version + 1 + (name == "exp_")
+    expected = torch.from_numpy(grid("cpu").numpy().copy())
+    methods = {"relu, inplace": lambda x, y: x.relu_(), "out=": lambda x, y: x.add_(y)}
+    methods.get(name, write)(expected, torch.from_numpy(row("cpu").numpy()))
+    np.testing.assert_allclose(x.cpu().numpy(), expected.numpy(), rtol=1e-6)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_formula_in_place_takes_one_launch(name: str, device: str) -> None:
+    if not simulated():
+        pytest.skip("launches are counted by the simulator")
+    from gpugrad.cuda import backend
+
+    x, y, write = grid(device), row(device), FORMULAS[name]
+    write(x, y)
+    backend.cupy().counters.reset()
+    write(x, y)
+    assert backend.cupy().counters.launches == TWO_LAUNCHES.get(name, 1)
+
+
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_operands_that_share_the_memory_are_read_before_it_is_written(where: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+
+    def square() -> Any:
+        return gpugrad.arange(36.0).reshape(6, 6).to(where)
+
+    for write, expected in (
+        (lambda x: x.add_(x.t()), lambda x: x + x.T),
+        (lambda x: x[1:].add_(x[:-1]), lambda x: x[1:] + x[:-1]),
+        (lambda x: x[:-1].add_(x[1:]), lambda x: x[:-1] + x[1:]),
+        (lambda x: x.add_(x[2]), lambda x: x + x[2]),
+        (lambda x: x.mul_(x[:, :1]), lambda x: x * x[:, :1]),
+        (lambda x: x.view(-1)[1:].mul_(x.view(-1)[:-1]), lambda x: x.ravel()[1:] * x.ravel()[:-1]),
+        (lambda x: x.t().sub_(x), lambda x: x.T - x),
+        (lambda x: gpugrad.add(x[:-1], x[1:], out=x[:-1]), lambda x: x[:-1] + x[1:]),
+        (lambda x: gpugrad.maximum(x[2:], x[:-2], out=x[1:-1]), lambda x: np.maximum(x[2:], x[:-2])),
+        (lambda x: x[:, ::2].add_(1), lambda x: x[:, ::2] + 1),
+        (lambda x: x[1:, 1:].clamp_(max=20), lambda x: np.minimum(x[1:, 1:], 20)),
+        (lambda x: x.view(-1)[1:].add_(gpugrad.ones(35).to(where)), lambda x: x.ravel()[1:] + 1),
+    ):
+        wanted = expected(square().cpu().numpy().copy())
+        np.testing.assert_array_equal(write(square()).cpu().numpy(), wanted)
+
+
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_what_does_not_fit_is_refused_by_the_method_s_name_and_nothing_is_written(where: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    x, whole = gpugrad.ones(3).to(where), gpugrad.ones(3, dtype=gpugrad.int64).to(where)
+    for write, says in (
+        (lambda: x.add_(gpugrad.ones(2, 3).to(where)), r"add_: output with shape \[3\] doesn't match .*\[2, 3\]"),
+        (lambda: x[:0].add_(gpugrad.ones(2, 0).to(where)), r"add_: output with shape \[0\]"),
+        (lambda: whole.add_(1.5), r"add_: result type \S*float32 can't be cast to .*int64"),
+        (lambda: whole.div_(2), r"div_: result type \S*float32 can't be cast to .*int64"),
+        (lambda: x.expand(2, 3).mul_(2), "mul_: unsupported operation: more than one element"),
+        (lambda: x.expand(2, 3).fill_(2), "fill_: unsupported operation: more than one element"),
+        (lambda: x.clamp_(), "At least one of 'min' or 'max'"),
+    ):
+        with pytest.raises(RuntimeError, match=says):
+            write()
+        assert x.tolist() == [1, 1, 1] and whole.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_other_dtypes_are_converted(where: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    half = gpugrad.ones(5, dtype=gpugrad.float16).to(where)
+    half.add_(gpugrad.full((5,), 1e-3).to(where))  # a float32 sum, rounded once
+    assert half.dtype is gpugrad.float16 and half.tolist() == [float(np.float16(1.001))] * 5
+    single = gpugrad.ones(5).to(where).add_(gpugrad.arange(5).to(where)).mul_(gpugrad.tensor(2.0))
+    assert single.dtype is gpugrad.float32 and single.tolist() == [2, 4, 6, 8, 10]
+    whole = gpugrad.arange(5).to(where).add_(True).mul_(3)
+    assert whole.dtype is gpugrad.int64 and whole.tolist() == [3, 6, 9, 12, 15]
+
+
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_a_write_that_is_not_recorded_is_seen_by_the_tape(where: str, request: Any) -> None:
+    if where == "cuda":
+        request.getfixturevalue("device")
+    x, scale = gpugrad.ones(3).to(where).requires_grad_(), gpugrad.ones(3).to(where)
+    for write in (lambda: scale.add_(1), lambda: scale.fill_(2), lambda: gpugrad.mul(scale, 3, out=scale)):
+        y = (x * scale).sum()
+        write()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.backward()
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        x.mul_(2)
+    scale.mul_(x)  # recorded
+    assert scale.requires_grad

@@ -32,9 +32,9 @@ REST = {
         "the_same_sums_in_any_order_where_that_is_asked_for",
     ),
     "optim": ("all_parameters_are_updated_in_one_launch", "clipping_takes_three_launches_and_leaves_what_is_small"),
+    "dropout": ("elements_and_gradients_are_dropped_by_the_words_of_philox",),
     "poisson": ("numbers_depend_on_seed_and_place_alone",),
     "random": (
-        "dropout",
         "tensors_like_others",
         "bernoulli_of_each_element_s_probability",
         "what_cannot_be_drawn_is_refused_by_the_next_wait",

@@ -225,6 +225,14 @@ def _drawn(fill: Callable[[Any, Any], Any]) -> Callable[[Place, int], Work]:
     return build
 
 
+def _dropout_backward(place: Place, n: int) -> Work:
+    place.torch.manual_seed(0)
+    x = place.random(n, requires_grad=True)
+    y = place.torch.nn.functional.dropout(x, 0.25)
+    g = place.torch.ones_like(y)
+    return lambda: place.torch.autograd.grad(y, x, g, retain_graph=True)
+
+
 def _moments(x: np.ndarray) -> np.ndarray:
     """What drawn numbers have in common: mean, spread, nothing from one to the next, and how many are zero."""
     centred = x - x.mean()
@@ -294,7 +302,8 @@ MORE_KERNELS = (
     Case("histogram", "bincount, 1000 values", 2, _counted),
     Case("random", "uniform numbers", 1, _drawn(lambda torch, x: x.uniform_()), dtype="drawn", outcome=_moments),
     Case("random", "normal numbers", 1, _drawn(lambda torch, x: x.normal_()), dtype="drawn", outcome=_moments),
-    Case("random", "dropout", 2, _drawn(lambda torch, x: torch.nn.functional.dropout(x, 0.25)), dtype="drawn", outcome=_moments),
+    Case("dropout", "dropout", 2, _drawn(lambda torch, x: torch.nn.functional.dropout(x, 0.25)), dtype="drawn", outcome=_moments),
+    Case("dropout", "dropout backward", 2, _dropout_backward, dtype="drawn", outcome=_moments),
     Case("poisson", "Poisson numbers of rate 1", 2, _drawn(lambda torch, x: torch.poisson(x)), dtype="drawn", outcome=_moments),
     Case("recurrent", "LSTM, 64 steps of 256", 0, _recurrent("LSTM"), lambda n: 16.0 * 256 * n),
     Case("recurrent", "GRU, 64 steps of 256", 0, _recurrent("GRU"), lambda n: 12.0 * 256 * n),

@@ -119,9 +119,9 @@ def implement(op: Any) -> Callable[..., Any]:
     def run(*arrays: Any, **params: Any) -> Any:
         try:
             if launcher is not None:
-                out = launcher(*arrays, **params)
-                if out is not NotImplemented:
-                    return out
+                made = launcher(*arrays, **params)
+                if made is not NotImplemented or "out" in params:
+                    return made
             return _run_body(op, body, arrays, params)
         except _out_of_memory as error:
             raise out_of_memory(error) from None
@@ -244,6 +244,10 @@ def device_of(array: Any) -> Device:
     return Device("cuda", int(array.device.id))
 
 
-_type = ArrayType(device_of, implement, from_numpy, to_numpy, full, several=backend.device_count() > 1)
+def _writes(op: Any, array: DeviceArray) -> bool:
+    return op.launcher is None and op.formula
+
+
+_type = ArrayType(device_of, implement, from_numpy, to_numpy, full, several=backend.device_count() > 1, writes=_writes)
 register_array_type(DeviceArray, _type)
 register_device("cuda", several.for_each_device(_type))

@@ -16,9 +16,10 @@ import numpy as np
 from ..dtypes import FLOATS, LOW_PRECISION
 from ..ops import conv as ops
 from ..ops import conv_numpy
-from .array import DeviceArray, empty
+from .array import DeviceArray
 from .copy import contiguous, copied, zeros
-from .gemm import add_bias, converted, product
+from .gemm import add_bias, converted, multiplies, product
+from .launches import Once
 from .module import cuda_name
 from .rows import kernel
 from .windows import MAX_ROWS, fits, grid, windows
@@ -38,33 +39,35 @@ class Columns(NamedTuple):
     taps: int
     windows: int
 
-    def gather(self, x: Any, together: bool) -> Any:
+    def gather(self, do: Once, x: Any, together: bool) -> Any:
         """Columns of `x` (n, C, *size): (n, C taps, windows), or (C taps, n windows) if they are to stand `together`."""
         count, rows = len(x), self.channels * self.taps
-        out = empty((rows, count * self.windows) if together else (count, rows, self.windows), x.dtype)
-        _launch(f"im2col<{cuda_name(x.dtype)}>", x, out, count, self, together, self.windows)
+        out = do.empty((rows, count * self.windows) if together else (count, rows, self.windows), x.dtype)
+        _launch(do, f"im2col<{cuda_name(x.dtype)}>", x, out, count, self, together, self.windows)
         return out
 
-    def scatter(self, columns: Any, dtype: Any) -> Any:
+    def scatter(self, do: Once, columns: Any, dtype: Any) -> Any:
         """The adjoint of `gather`, not together: (n, C taps, windows) to (n, C, *size) in `dtype`."""
-        out = empty((len(columns), self.channels, *self.size), dtype)
-        self.scatter_into(columns, out)
+        out = do.empty((len(columns), self.channels, *self.size), dtype)
+        self.scatter_into(do, columns, out)
         return out
 
-    def scatter_into(self, columns: Any, out: Any) -> None:
+    def scatter_into(self, do: Once, columns: Any, out: Any) -> None:
         """The same, written into `out`."""
         types = f"{cuda_name(columns.dtype)}, {cuda_name(out.dtype)}"
-        _launch(f"col2im<{types}>", columns, out, len(columns), self, False, prod(self.size))
+        _launch(do, f"col2im<{types}>", columns, out, len(columns), self, False, prod(self.size))
 
 
-def _launch(name: str, source: Any, out: Any, count: int, columns: Columns, together: bool, each: int) -> None:
+def _launch(
+    do: Once, name: str, source: Any, out: Any, count: int, columns: Columns, together: bool, each: int
+) -> None:
     planes = count * columns.channels
     if not out.size:
         return
     row = columns.windows * (count if together else 1)
     image = columns.windows * (1 if together else columns.channels * columns.taps)
     numbers = (np.int32(planes), np.int32(columns.channels), np.int64(row), np.int64(image), columns.window)
-    kernel("conv.cu", name)(*grid(planes, each), (source, out, *numbers))
+    do(kernel("conv.cu", name), *grid(planes, each), (source, out, *numbers))
 
 
 class Plan(NamedTuple):
@@ -77,11 +80,13 @@ class Plan(NamedTuple):
     per_group: int
     out_per_group: int
 
-    def blocks(self, itemsize: int) -> Iterator[slice]:
+    def blocks(self, do: Once, itemsize: int) -> Iterator[slice]:
         """Images whose columns are made at a time."""
         images = self.out_shape[0]
         each = self.columns.channels * self.columns.taps * self.columns.windows * itemsize
         length = images if self.direct else max(1, _COLUMN_BYTES // max(1, each))
+        if length < images:
+            do.once()  # which would keep the columns of all
         for start in range(0, images, length):
             yield slice(start, min(start + length, images))
 
@@ -101,10 +106,10 @@ class Plan(NamedTuple):
         apart = (self.groups,) if self.groups > 1 else ()
         return (*apart, self.out_per_group, self.per_group * self.columns.taps)
 
-    def in_rows(self, x: Any, per_group: int) -> Any:
+    def in_rows(self, do: Once, x: Any, per_group: int) -> Any:
         """`x` (n, channels, ...) as (groups, per_group, n rest): one copy, unless n is 1."""
         apart = (self.groups,) if self.groups > 1 else ()
-        moved = x if len(x) == 1 else copied(x.reshape((len(x), x.shape[1], -1)).swapaxes(0, 1))
+        moved = x if len(x) == 1 else copied(x.reshape((len(x), x.shape[1], -1)).swapaxes(0, 1), do)
         return moved.reshape((*apart, per_group, -1))
 
 
@@ -134,45 +139,50 @@ def _computed(*arrays: Any) -> bool:
 
 
 def _depthwise(
-    name: str, plan: Plan, first: Any, second: Any, out: Any, planes: int, channels: int, each: int | None
+    do: Once, name: str, plan: Plan, first: Any, second: Any, out: Any, planes: int, channels: int, each: int | None
 ) -> DeviceArray:
     """A kernel over `each` elements of every plane of `out`; None: a block for every element of the weight `out`."""
     if out.size:
         columns = plan.columns
-        places = ((columns.taps, channels), (256,)) if each is None else grid(planes, each)
+        blocks, threads = ((columns.taps, channels), (256,)) if each is None else grid(planes, each)
         numbers = (np.int32(planes), np.int32(channels), np.int32(plan.out_per_group), columns.window)
         run = kernel("conv.cu", f"{name}<{cuda_name(out.dtype)}>")
-        run(*places, (contiguous(first), contiguous(second), out, *numbers))
+        do(run, blocks, threads, (contiguous(first), contiguous(second), out, *numbers))
     return out
 
 
-def _add_bias(out: DeviceArray, bias: Any) -> DeviceArray:
+def _add_bias(do: Once, out: DeviceArray, bias: Any) -> DeviceArray:
     if bias is not None and out.size:
-        add_bias(out, bias, prod(out.shape[2:]))
+        add_bias(out, bias, prod(out.shape[2:]), do)
     return out
 
 
 @ops._conv.kernel
-def _(x: Any, weight: Any, bias: Any = None, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Any:
+@multiplies
+def _(
+    do: Once, x: Any, weight: Any, bias: Any = None, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> Any:
     plan = _plan(x.shape, weight.shape, stride, padding, dilation, groups)
     if plan is None or not _computed(x, weight, bias):
         return NotImplemented
-    out = empty(plan.out_shape, x.dtype)
+    out = do.empty(plan.out_shape, x.dtype)
     if plan.depthwise:
         count, channels = out.shape[:2]
-        _depthwise("depthwise", plan, x, weight, out, count * channels, channels, plan.columns.windows)
-        return _add_bias(out, bias)
+        _depthwise(do, "depthwise", plan, x, weight, out, count * channels, channels, plan.columns.windows)
+        return _add_bias(do, out, bias)
     x, matrix = contiguous(x), contiguous(weight).reshape(plan.matrix_shape)
-    for images in plan.blocks(x.itemsize):
+    for images in plan.blocks(do, x.itemsize):
         part = x[images]
-        columns = part if plan.direct else plan.columns.gather(part, together=False)
+        columns = part if plan.direct else plan.columns.gather(do, part, together=False)
         taps = plan.per_group * plan.columns.taps
-        product(matrix, plan.grouped(columns, taps), plan.grouped(out[images], plan.out_per_group))
-    return _add_bias(out, bias)
+        product(matrix, plan.grouped(columns, taps), plan.grouped(out[images], plan.out_per_group), do=do)
+    return _add_bias(do, out, bias)
 
 
 @ops._conv_input.kernel
+@multiplies
 def _(
+    do: Once,
     x: Any,
     weight: Any,
     bias: Any = None,
@@ -186,46 +196,48 @@ def _(
     plan = _plan(tuple(shape), weight.shape, stride, padding, dilation, groups)
     if plan is None or not _computed(x, weight, bias) or x.shape != plan.out_shape:
         return NotImplemented
-    out = empty(shape, x.dtype)
+    out = do.empty(shape, x.dtype)
     if plan.depthwise:
         count, channels = out.shape[:2]
-        _depthwise("depthwise_input", plan, x, weight, out, count * channels, channels, prod(shape[2:]))
-        return _add_bias(out, bias)
+        _depthwise(do, "depthwise_input", plan, x, weight, out, count * channels, channels, prod(shape[2:]))
+        return _add_bias(do, out, bias)
     wide = _FLOAT32 if x.dtype in LOW_PRECISION else x.dtype
     x, matrix = contiguous(x), contiguous(weight).reshape(plan.matrix_shape).swapaxes(-1, -2)
     taps = plan.per_group * plan.columns.taps
-    for images in plan.blocks(wide.itemsize):
+    for images in plan.blocks(do, wide.itemsize):
         part = plan.grouped(x[images], plan.out_per_group)
         if plan.direct:
-            product(matrix, part, plan.grouped(out[images], taps))
+            product(matrix, part, plan.grouped(out[images], taps), do=do)
             continue
-        columns = empty((*part.shape[:-2], taps, plan.columns.windows), wide)
-        plan.columns.scatter_into(product(matrix, part, columns), out[images])
-    return _add_bias(out, bias)
+        columns = do.empty((*part.shape[:-2], taps, plan.columns.windows), wide)
+        plan.columns.scatter_into(do, product(matrix, part, columns, do=do), out[images])
+    return _add_bias(do, out, bias)
 
 
 @ops._conv_weight.kernel
-def _(y: Any, x: Any, *, shape: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Any:
+@multiplies
+def _(do: Once, y: Any, x: Any, *, shape: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Any:
     plan = _plan(x.shape, tuple(shape), stride, padding, dilation, groups)
     if plan is None or not _computed(y, x) or y.shape != plan.out_shape:
         return NotImplemented
     if not len(x):
+        do.once()
         return zeros(shape, y.dtype)
     if plan.depthwise:
-        return _depthwise("depthwise_weight", plan, y, x, empty(shape, y.dtype), len(x), shape[0], None)
+        return _depthwise(do, "depthwise_weight", plan, y, x, do.empty(shape, y.dtype), len(x), shape[0], None)
     x, y = contiguous(x), contiguous(y)
-    total = empty(plan.matrix_shape, _FLOAT32 if y.dtype in LOW_PRECISION else y.dtype)
-    for images in plan.blocks(x.itemsize):
+    total = do.empty(plan.matrix_shape, _FLOAT32 if y.dtype in LOW_PRECISION else y.dtype)
+    for images in plan.blocks(do, x.itemsize):
         taps = plan.per_group * plan.columns.taps
         part = x[images]
         if plan.direct:
-            columns = plan.in_rows(part, taps)
+            columns = plan.in_rows(do, part, taps)
         else:
             apart = (groups,) if groups > 1 else ()
-            columns = plan.columns.gather(part, together=True).reshape((*apart, taps, -1))
-        rows = plan.in_rows(y[images], plan.out_per_group)
-        product(rows, columns.swapaxes(-1, -2), total, accumulate=images.start > 0)
-    return converted(total, y.dtype).reshape(shape)
+            columns = plan.columns.gather(do, part, together=True).reshape((*apart, taps, -1))
+        rows = plan.in_rows(do, y[images], plan.out_per_group)
+        product(rows, columns.swapaxes(-1, -2), total, accumulate=images.start > 0, do=do)
+    return converted(total, y.dtype, do).reshape(shape)
 
 
 # ---- windows as columns, and back ----
@@ -243,16 +255,18 @@ def _columns(
 
 
 @ops._unfold.kernel
-def _(x: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Any:
+@multiplies
+def _(do: Once, x: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Any:
     columns = _columns(x.shape[1], len(x), x.shape[2:], kernel, stride, padding, dilation)
     if columns is None or x.dtype not in FLOATS:
         return NotImplemented
-    return columns.gather(contiguous(x), together=False)
+    return columns.gather(do, contiguous(x), together=False)
 
 
 @ops._fold.kernel
-def _(x: Any, *, size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Any:
+@multiplies
+def _(do: Once, x: Any, *, size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Any:
     columns = _columns(x.shape[1] // prod(kernel), len(x), size, kernel, stride, padding, dilation)
     if columns is None or x.dtype not in FLOATS:
         return NotImplemented
-    return columns.scatter(contiguous(x), x.dtype)
+    return columns.scatter(do, contiguous(x), x.dtype)

@@ -23,6 +23,7 @@ from ..ops.reduce import expand_to, spread
 from ..ops.shape import _reshaped_copy, put_among_zeros
 from ..views import follow
 from .array import DeviceArray, adopt, empty
+from .launches import ONCE, Once, repeated
 from .module import CUDA_NAMES, Kernel, blocks_for, cuda_name, grid_over, kernels
 from .strides import MAX_DIMS, alignment, bits, index_type, merged, pattern, walk, widening
 
@@ -38,9 +39,9 @@ def kernel(name: str) -> Kernel:
 # ---- copies ----
 
 
-def write(target: Any, source: Any) -> bool:
+def write(target: Any, source: Any, do: Once = ONCE) -> bool:
     """`target[...] = source`, broadcast and converted. False if it does not broadcast, or in more than MAX_DIMS dimensions."""
-    if _overlap(target, source):
+    if overlap(target, source):
         source = copied(source)
     launch = _copy_plan(
         *(target.shape, target.strides, target.dtype, source.shape, source.strides, source.dtype),
@@ -48,16 +49,16 @@ def write(target: Any, source: Any) -> bool:
     )
     if launch is None:
         return False
-    launch(target, source)
+    launch(do, target, source)
     return True
 
 
-def _overlap(target: Any, source: Any) -> bool:
+def overlap(target: Any, source: Any) -> bool:
     """Whether the arrays may share memory other than element for element."""
     if not target.size or not source.size or target.data.mem is not source.data.mem:
         return False
     (a, b), (c, d) = _extent(target), _extent(source)
-    same = a == c and target.strides == source.strides and target.dtype == source.dtype
+    same = a == c and (target.shape, target.strides, target.dtype) == (source.shape, source.strides, source.dtype)
     return a < d and c < b and not same
 
 
@@ -78,7 +79,7 @@ def _copy_plan(
     if lead < 0 or any(n not in (1, wanted) for n, wanted in zip(in_shape, shape[lead:])):
         return None
     if 0 in shape:
-        return lambda target, source: None
+        return lambda do, target, source: None
     source = [0] * lead + [0 if n == 1 else s // in_dtype.itemsize for n, s in zip(in_shape, in_strides)]
     order = sorted(range(len(shape)), key=lambda d: -abs(to[d]))  # as `target` lies in memory
     sizes, (to, source) = merged([shape[d] for d in order], [[row[d] for d in order] for row in (to, source)])
@@ -104,7 +105,7 @@ def _flat_plan(n: int, types: list[str], aligned: int, itemsize: int) -> Any:
         grid_over(n, _THREADS * width * _AT_ONCE),
         np.int64(n),
     )
-    return lambda target, source: run(grid, (_THREADS,), (count, target, source))
+    return lambda do, target, source: do(run, grid, (_THREADS,), (count, target, source))
 
 
 def _strided_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
@@ -114,7 +115,7 @@ def _strided_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
         grid_over(n, _THREADS * _AT_ONCE),
     )
     count, places = np.int64(n), walk(sizes, to, source)
-    return lambda target, array: run(grid, (_THREADS,), (count, target, array, places))
+    return lambda do, target, array: do(run, grid, (_THREADS,), (count, target, array, places))
 
 
 _TILE_FROM = 8  # elements along either side from which tiles beat reading or writing apart
@@ -135,7 +136,7 @@ def _tiled_plan(sizes: Any, to: Any, source: Any, types: list[str]) -> Any:
     tiles = -(-rows // side) * -(-cols // side) * math.prod(batch_sizes)
     run, grid = kernel(f"copy_tiled<{', '.join(types)}>"), grid_over(tiles, 1)
     numbers = [np.int64(x) for x in (rows, cols, to[along], source[-1], math.prod(batch_sizes))]
-    return lambda target, array: run(grid, (32, 8), (target, array, *numbers, batch))
+    return lambda do, target, array: do(run, grid, (32, 8), (target, array, *numbers, batch))
 
 
 _NARROW = [CUDA_NAMES[name] for name in ("bool", "int8", "uint8", "int16", "float16", "bfloat16")]
@@ -146,11 +147,11 @@ def grid_for(n: int, each: int) -> tuple[int]:
     return blocks_for(n, _THREADS * each, 16)
 
 
-def empty_like(x: Any, dtype: Any) -> DeviceArray:
+def empty_like(x: Any, dtype: Any, do: Once = ONCE) -> DeviceArray:
     """An uninitialised array of the shape of `x`, in the same order in memory if `x` is dense, else contiguous."""
     order = _memory_order(x.shape, x.strides, x.itemsize)
     if order is None:
-        return empty(x.shape, dtype)
+        return do.empty(x.shape, dtype)
     back = tuple(map(order.index, range(x.ndim)))
     return adopt(empty(tuple([x.shape[d] for d in order]), dtype).transpose(back))
 
@@ -167,10 +168,10 @@ def _memory_order(shape: Any, strides: Any, itemsize: int) -> tuple[int, ...] | 
     return None if order == tuple(range(len(shape))) else order
 
 
-def copied(x: Any) -> Any:
+def copied(x: Any, do: Once = ONCE) -> Any:
     """A contiguous copy."""
-    out = empty(x.shape, x.dtype)
-    return out if write(out, x) else adopt(x.copy())
+    out = do.empty(x.shape, x.dtype)
+    return out if write(out, x, do) else adopt(x.copy())
 
 
 def contiguous(x: Any) -> Any:
@@ -178,28 +179,32 @@ def contiguous(x: Any) -> Any:
     return x if x.flags.c_contiguous else copied(x)
 
 
-def _written(out: Any, source: Any) -> Any:
-    return out if write(out, source) else NotImplemented
+def _written(out: Any, source: Any, do: Once = ONCE) -> Any:
+    return out if write(out, source, do) else NotImplemented
 
 
 @_clone.kernel
-def _(x: Any, *, order: str) -> Any:
-    return _written(empty(x.shape, x.dtype) if order == "C" else empty_like(x, x.dtype), x)
+@repeated
+def _(do: Once, x: Any, *, order: str) -> Any:
+    return _written(do.empty(x.shape, x.dtype) if order == "C" else empty_like(x, x.dtype, do), x, do)
 
 
 @_reshaped_copy.kernel
-def _(x: Any, *, shape: tuple[int, ...]) -> Any:
-    return copied(x).reshape(shape)
+@repeated
+def _(do: Once, x: Any, *, shape: tuple[int, ...]) -> Any:
+    return copied(x, do).reshape(shape)
 
 
 @cast_float.kernel
-def _(x: Any, *, dtype: Any) -> Any:
-    return _written(empty_like(x, dtype), x)
+@repeated
+def _(do: Once, x: Any, *, dtype: Any) -> Any:
+    return _written(empty_like(x, dtype, do), x, do)
 
 
 @cast_other.kernel
-def _(x: Any, *, dtype: Any) -> Any:
-    return _written(empty_like(x, dtype), x)
+@repeated
+def _(do: Once, x: Any, *, dtype: Any) -> Any:
+    return _written(empty_like(x, dtype, do), x, do)
 
 
 @fills.copy.kernel
@@ -217,15 +222,17 @@ def _(target: Any, source: Any) -> Any:
 
 
 @expand_to.kernel
-def _(x: Any, *, shape: tuple[int, ...]) -> Any:
-    return _written(empty(shape, x.dtype), x)
+@repeated
+def _(do: Once, x: Any, *, shape: tuple[int, ...]) -> Any:
+    return _written(do.empty(shape, x.dtype), x, do)
 
 
 @spread.kernel
-def _(g: Any, *, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
+@repeated
+def _(do: Once, g: Any, *, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
     if not keepdim and dim is not None:
         g = g.reshape([1 if d in dim else n for d, n in enumerate(shape)])
-    return _written(empty(shape, g.dtype), g)
+    return _written(do.empty(shape, g.dtype), g, do)
 
 
 @_flip.kernel

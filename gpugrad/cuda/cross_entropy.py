@@ -81,13 +81,21 @@ class _Losses:
 
 @_cross_entropy.kernel
 def _cross_entropy_kernel(
-    x: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
+    x: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int,
+    label_smoothing: float,
+    reduction: str,
+    recorded: bool,
 ) -> Any:
     if not _fits(x, target, weight):
         return NotImplemented
     x, target, weight = ready(x), ready(target), _weights(weight)
     outer, n, inner = split(x.shape, 1)
-    dx, choices = empty(x.shape, gradient_dtype(x.dtype)), _choices(ignore_index, label_smoothing, n)
+    dx = empty(x.shape, gradient_dtype(x.dtype)) if recorded else None
+    choices = _choices(ignore_index, label_smoothing, n)
     smooth, mean = label_smoothing != 0, reduction == "mean"
     shape = fitting(SHAPES[x.itemsize][:-1], n, x.itemsize)  # the last would be one block to a multiprocessor
     if smooth and n > _MOST_SMOOTH[x.itemsize]:
@@ -111,7 +119,7 @@ def _cross_entropy_kernel(
         sizes = (np.int64(outer), np.int32(n))
     losses = _Losses(x, target, grid[0], reduction, alone)
     written = (losses.losses, losses.parts) if inner > 1 or shape is None else (losses.losses, losses.parts, losses.out)
-    counts = _counts(target, weight, n, compute(x.dtype), choices, wanted=smooth or (mean and not alone))
+    counts = _counts(target, weight, n, compute(x.dtype), choices, recorded and (smooth or (mean and not alone)))
     last = (np.int32(mean), choices, bounds.words(), np.int32(bounds.number("cross_entropy")))
     kernel(_FILE, name)(grid, block, (x, target, weight, dx, *written, *sizes, *counts, *last))
     return losses.reduced(), [dx]

@@ -24,6 +24,7 @@ from ..dtypes import bfloat16
 from ..settings import get_float32_matmul_precision
 from . import array, backend, module
 from .gemm_layout import Matrix, Problem, Sizes, problem
+from .launches import ONCE, Once
 
 cp = backend.cupy()
 
@@ -79,11 +80,15 @@ class Beside(NamedTuple):
     aux: Any = None
 
 
-def auxiliary(epilogue: str, rows: int, columns: int, dtype: Any) -> Any:
+_NOTHING = Beside("")
+_one_at_a_time = threading.Lock()
+
+
+def auxiliary(do: Once, epilogue: str, rows: int, columns: int, dtype: Any) -> Any:
     """Memory for what an activation leaves for its gradient: a mask of bits for RELU, its input for GELU."""
     if "RELU" in epilogue:
-        return array.empty((rows, _leading(epilogue, columns) // 8), np.dtype(np.uint8))
-    return array.empty((rows, _leading(epilogue, columns)), dtype)
+        return do.empty((rows, _leading(epilogue, columns) // 8), np.dtype(np.uint8))
+    return do.empty((rows, _leading(epilogue, columns)), dtype)
 
 
 def _leading(epilogue: str, columns: int) -> int:
@@ -103,11 +108,29 @@ class Kind(NamedTuple):
     places: tuple[int, int, int]  # of a, b and out: addresses modulo _ALIGNED
 
 
+class Pointer:
+    """Where what lies beside a product is, in its description: set where it changes."""
+
+    def __init__(self, operation: int, name: str) -> None:
+        self._set, self._operation = library().matmul_desc_set_attribute, operation
+        self._attribute = int(library().MatmulDescAttribute[name])
+        self._held = np.zeros(1, np.int64)
+        self._where = self._held.ctypes.data
+        self._address = 0
+
+    def to(self, x: Any) -> None:
+        address = x.data.ptr
+        if address != self._address:
+            self._held[0] = self._address = address
+            self._set(self._operation, self._attribute, self._where, 8)
+
+
 class Described:
     """A product as the library takes it: its descriptions, and the algorithm it chooses, if it has one."""
 
     def __init__(self, what: Problem, kind: Kind, device: int) -> None:
         lt = library()
+        self.matmul, self.device = lt.matmul, device
         self.made: list[tuple[str, int]] = []
         wide = kind.dtype is _FLOAT64
         compute = _COMPUTE_64F if wide else _COMPUTE_32F
@@ -117,8 +140,8 @@ class Described:
         self.zero = numbers.ctypes.data
         self.one = self.zero + numbers.itemsize
         self.handle = _handle(device)
-        self.addresses = {"BIAS_POINTER": 0, "EPILOGUE_AUX_POINTER": 0}
         self.operation = self._keep("matmul_desc", lt.matmul_desc_create(compute, _TYPES[numbers.dtype]))
+        self.vector, self.aux = Pointer(self.operation, "BIAS_POINTER"), Pointer(self.operation, "EPILOGUE_AUX_POINTER")
         attributes = lt.MatmulDescAttribute
         for name, transposed in (("TRANSA", what.b.transposed), ("TRANSB", what.a.transposed)):
             self._set("matmul_desc", self.operation, attributes[name], np.int32(_TRANSPOSE * transposed))
@@ -156,13 +179,29 @@ class Described:
             self._set("matrix_layout", made, attributes.STRIDED_BATCH_OFFSET, np.int64(apart))
         return made
 
-    def point(self, **addresses: int) -> None:
-        """Where the vector and the memory beside the next product lie."""
-        for name, address in addresses.items():
-            if address != self.addresses[name]:
-                attribute = library().MatmulDescAttribute[name]
-                self._set("matmul_desc", self.operation, attribute, np.int64(address))
-                self.addresses[name] = address
+    def launch(self, grid: None, block: None, arguments: tuple[Any, ...]) -> None:
+        """Compute `out` from `a` and `b`; called as a kernel is."""
+        a, b, out, vector, aux, accumulate = arguments
+        at_a, at_b, at_out = a.data.ptr, b.data.ptr, out.data.ptr
+        if vector is None and aux is None:
+            self._run(at_a, at_b, at_out, accumulate)
+            return
+        with _one_at_a_time:  # the addresses are part of the description
+            if vector is not None:
+                self.vector.to(vector)
+            if aux is not None:
+                self.aux.to(aux)
+            self._run(at_a, at_b, at_out, accumulate)
+
+    def _run(self, at_a: int, at_b: int, at_out: int, accumulate: bool) -> None:
+        stream = cp.cuda.get_current_stream().ptr
+        space, size, _ = _workspace(self.device, stream)
+        keep = self.one if accumulate else self.zero
+        for from_a, from_b, to in self.starts:
+            target = at_out + to
+            operands = (self.one, at_b + from_b, self.b, at_a + from_a, self.a)
+            result = (keep, target, self.out, target, self.out)
+            self.matmul(self.handle, self.operation, *operands, *result, self.chosen, space, size, stream)
 
     def _choose(self, places: tuple[int, int, int], device: int) -> Any:
         lt = library()
@@ -186,8 +225,8 @@ class Described:
             return None
         return found if count[0] and found["state"][0] == 0 else None
 
-    def __del__(self) -> None:
-        if not sys.is_finalizing():
+    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:  # modules' names may be gone by then
+        if not finalizing():
             for what, made in self.made:
                 getattr(library(), f"{what}_destroy")(made)
 
@@ -210,40 +249,18 @@ def _described(
     return None if made is None or made.algorithm is None else made
 
 
-_one_at_a_time = threading.Lock()
-
-
-def multiply(a: Any, b: Any, out: Any, beside: Beside | None = None, *, accumulate: bool = False) -> bool:
+def multiply(
+    a: Any, b: Any, out: Any, beside: Beside | None = None, *, accumulate: bool = False, do: Once = ONCE
+) -> bool:
     """`out = a @ b`, or `out += a @ b`, with what `beside` says: (..., n, k), (..., k, m) into a contiguous (..., n, m).
 
     False, with nothing done, if a matrix cannot be read where it lies or the library has no algorithm.
     """
-    device = module.current_device()
-    places = (a.data.ptr, b.data.ptr, out.data.ptr)
-    low = (places[0] % _ALIGNED, places[1] % _ALIGNED, places[2] % _ALIGNED)
-    epilogue, vector, aux = ("", None, None) if beside is None else beside
+    low = (a.data.ptr % _ALIGNED, b.data.ptr % _ALIGNED, out.data.ptr % _ALIGNED)
+    epilogue, vector, aux = beside or _NOTHING
     kind = Kind(a.dtype, out.dtype, get_float32_matmul_precision(), epilogue, aux is not None, low)
-    made = _described(a.shape, a.strides, b.shape, b.strides, out.shape, kind, device)
+    made = _described(a.shape, a.strides, b.shape, b.strides, out.shape, kind, module.current_device())
     if made is None:
         return False
-    if beside is None:
-        _run(made, places, accumulate, device)
-        return True
-    with _one_at_a_time:  # the addresses are part of the description
-        if vector is not None:
-            made.point(BIAS_POINTER=vector.data.ptr)
-        if aux is not None:
-            made.point(EPILOGUE_AUX_POINTER=aux.data.ptr)
-        _run(made, places, accumulate, device)
+    do(made.launch, None, None, (a, b, out, vector, aux, accumulate))
     return True
-
-
-def _run(made: Described, places: tuple[int, int, int], accumulate: bool, device: int) -> None:
-    matmul, stream = library().matmul, cp.cuda.get_current_stream().ptr
-    space, size = _workspace(device, stream)[:2]
-    keep = made.one if accumulate else made.zero
-    for at_a, at_b, at_out in made.starts:
-        target = places[2] + at_out
-        operands = (made.one, places[1] + at_b, made.b, places[0] + at_a, made.a)
-        result = (keep, target, made.out, target, made.out)
-        matmul(made.handle, made.operation, *operands, *result, made.chosen, space, size, stream)

@@ -16,6 +16,7 @@ import numpy as np
 from ..dtypes import BY_NUMPY
 from . import module
 from .array import DeviceArray, empty
+from .copy import overlap
 from .layout import Layout, layout_of
 from .module import cuda_name, current_device, grid_over
 from .printing import (
@@ -30,6 +31,7 @@ from .printing import (
 MAX_OUTPUTS = 3
 MOST_PLANS = 4096  # kept for one op
 _THREADS = 256  # kMapThreads
+_BLOCK = (_THREADS,)
 NUMBERS = frozenset((bool, int, float))
 _NONE = type(None)
 
@@ -81,11 +83,11 @@ def place(x: Any) -> Any:
 
 def execute(plan: Plan, inputs: Sequence[Any], out: Any = None) -> tuple[Any, ...]:
     """The outputs of a plan on inputs like those it was made for; `out`, if given, is written for the only one."""
-    outs = tuple([empty(plan.shape, dtype) for dtype in plan.made]) if out is None else (out,)
-    if plan.convert is not None:
-        inputs = [x if convert is None else convert(x) for x, convert in zip(inputs, plan.convert)]
-    if plan.grid[0]:
-        plan.launch(plan.grid, (_THREADS,), (*plan.before, *outs, *inputs))
+    launch, grid, shape, made, before, convert = plan
+    outs = tuple([empty(shape, dtype) for dtype in made]) if out is None else (out,)
+    if convert is not None:
+        inputs = [x if number is None else number(x) for x, number in zip(inputs, convert)]
+    launch(grid, _BLOCK, (*before, *outs, *inputs))
     return outs
 
 
@@ -141,7 +143,8 @@ def _width(formula: Formula, layout: Layout, arrays: list[Any], made: tuple[Any,
 def formula_launcher(op: Any) -> Callable[..., Any]:
     """What runs the formula `op` on DeviceArrays and Python numbers. NotImplemented where its body must run.
 
-    The result may go to `out`: one of the inputs, contiguous, of the shape and dtype of the result.
+    The result goes to `out`, which may be one of the inputs; NotImplemented, and nothing is written, where the kernel
+    cannot write there: it is not contiguous, of another shape or dtype, or shares memory with what is read later.
     """
     plans: dict[Any, Plan] = {}  # by where arrays lie, types and parameters: what a call costs decides small networks
 
@@ -149,7 +152,7 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
         key = (current_device(), *[place(x) for x in inputs], *params.values())
         plan = plans.get(key)
         if plan is not None:
-            return execute(plan, inputs, out)[0]
+            return execute(plan, inputs, out)[0] if out is None or _may_write(out, plan, inputs) else NotImplemented
         meaning = _meaning(
             op, tuple([x.dtype if type(x) is DeviceArray else type(x) for x in inputs]), tuple(params.values())
         )
@@ -162,9 +165,18 @@ def formula_launcher(op: Any) -> Callable[..., Any]:
             return NotImplemented
         if len(taken) == len(inputs) and len(plans) < MOST_PLANS:
             plans[key] = plan
-        return execute(plan, taken, out)[0]
+        return execute(plan, taken, out)[0] if out is None or _may_write(out, plan, taken) else NotImplemented
 
     return launch
+
+
+def _may_write(out: DeviceArray, plan: Plan, inputs: Sequence[Any]) -> bool:
+    """Whether the kernel of a plan can write its result to `out`, whose elements then lie as those of a new array do."""
+    if out.shape != plan.shape or out.dtype != plan.made[0] or not out.flags.c_contiguous:
+        return False
+    arrays = [x for x in inputs if type(x) is DeviceArray]
+    alike = out.data.ptr % 16 == 0 or any([x.data.ptr == out.data.ptr and x.size == out.size for x in arrays])
+    return alike and not any([overlap(out, x) for x in arrays])
 
 
 @functools.cache

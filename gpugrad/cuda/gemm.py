@@ -7,6 +7,7 @@ on the simulated device, by NumPy.
 
 from __future__ import annotations
 
+import functools
 from math import prod
 from typing import Any
 
@@ -17,10 +18,12 @@ from ..ops.arithmetic import accumulate as add_to
 from ..ops.arithmetic import raw_add
 from ..ops.matmul import _check_shapes, _matmul, linear, linear_grad_bias, linear_grad_input, linear_grad_weight
 from ..ops.reduce import sum_over
+from ..settings import get_float32_matmul_precision
 from . import backend, cublaslt
 from .array import DeviceArray, adopt, empty
 from .copy import contiguous, set_all, write, zeros
 from .errors import explain_missing_library
+from .launches import ONCE, Once, repeated
 from .module import cuda_name
 from .rows import kernel
 from .windows import LIMIT, grid
@@ -29,29 +32,32 @@ cp = backend.cupy()
 _FLOAT32 = np.dtype(np.float32)
 
 
-def converted(x: Any, dtype: Any) -> Any:
+def converted(x: Any, dtype: Any, do: Once = ONCE) -> Any:
     """`x` in `dtype`: itself if it is."""
     if x.dtype is dtype:
         return x
-    out = empty(x.shape, dtype)
-    return out if write(out, x) else adopt(x.astype(dtype))
+    out = do.empty(x.shape, dtype)
+    return out if write(out, x, do) else adopt(x.astype(dtype))
 
 
-def add_bias(out: Any, bias: Any, each: int) -> None:
+def add_bias(out: Any, bias: Any, each: int, do: Once = ONCE) -> None:
     """`out += bias` over a contiguous array of `each` neighbouring elements for every element of `bias`, in turn."""
     planes, width = out.size // each, 16 // out.itemsize
     if each % width or out.data.ptr % 16:
         width = 1
     if max(planes, each) >= LIMIT:
+        do.once()
         np.add(out.reshape(-1, bias.size, each), bias.reshape(-1, 1), out=out.reshape(-1, bias.size, each))
         return
     packs = each // width
     numbers = (np.int32(planes), np.int32(bias.size), np.int32(packs))
     run = kernel("conv.cu", f"add_bias<{cuda_name(out.dtype)}, {width}>")
-    run(*grid(planes, packs), (out, contiguous(bias), *numbers))
+    do(run, *grid(planes, packs), (out, contiguous(bias), *numbers))
 
 
-def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bool = False) -> DeviceArray:
+def product(
+    a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bool = False, do: Once = ONCE
+) -> DeviceArray:
     """`a @ b` for (..., n, k) and (..., k, m) of one floating dtype, whose leading dimensions broadcast.
 
     Half precision is multiplied in float32 and rounded once. `bias` (m,) is added. With `out`, which is contiguous and
@@ -60,13 +66,15 @@ def product(a: Any, b: Any, out: Any = None, bias: Any = None, *, accumulate: bo
     lead = () if a.ndim == 2 == b.ndim else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     shape = (*lead, a.shape[-2], b.shape[-1])
     if 0 in shape or not a.shape[-1]:
+        do.once()
         return _without_terms(shape, a.dtype, out, bias, accumulate)
     if cublaslt.library() is not None:
-        made = empty(shape, a.dtype) if out is None else out
-        if _by_library(a, b, made, bias, accumulate) or _by_library(
-            contiguous(a), contiguous(b), made, bias, accumulate
-        ):
+        made = do.empty(shape, a.dtype) if out is None else out
+        if _by_library(a, b, made, bias, accumulate, do):
             return made
+        if _by_library(contiguous(a), contiguous(b), made, bias, accumulate, do):
+            return made
+    do.once()
     made = _by_cupy(a, b, out, accumulate)
     if bias is not None:
         add_bias(made, bias, 1)
@@ -84,15 +92,15 @@ def computed_by(a: Any, b: Any) -> str:
     return "NumPy, for the simulated device" if backend.simulated() else "CuPy"
 
 
-def _by_library(a: Any, b: Any, out: Any, bias: Any, accumulate: bool) -> bool:
+def _by_library(a: Any, b: Any, out: Any, bias: Any, accumulate: bool, do: Once) -> bool:
     """Whether cuBLASLt has computed it: with the bias or, if it does not take that beside, before it is added."""
     if bias is None:
-        return cublaslt.multiply(a, b, out, accumulate=accumulate)
-    if cublaslt.multiply(a, b, out, cublaslt.Beside("BIAS", bias)):
+        return cublaslt.multiply(a, b, out, accumulate=accumulate, do=do)
+    if cublaslt.multiply(a, b, out, cublaslt.Beside("BIAS", bias), do=do):
         return True
-    if not cublaslt.multiply(a, b, out):
+    if not cublaslt.multiply(a, b, out, do=do):
         return False
-    add_bias(out, bias, 1)
+    add_bias(out, bias, 1, do)
     return True
 
 
@@ -129,6 +137,9 @@ def _without_terms(shape: tuple[int, ...], dtype: Any, out: Any, bias: Any, accu
 
 # ---- the ops ----
 
+# What decides how a product is launched, besides its arrays
+multiplies = functools.partial(repeated, by=get_float32_matmul_precision)
+
 
 def rows_of(x: Any) -> Any:
     """`x` (..., n) as a matrix of rows."""
@@ -136,13 +147,15 @@ def rows_of(x: Any) -> Any:
 
 
 @_matmul.kernel
-def _(x: Any, y: Any) -> Any:
+@multiplies
+def _(do: Once, x: Any, y: Any) -> Any:
     _check_shapes(x, y)
-    return product(x, y) if x.dtype in FLOATS else NotImplemented
+    return product(x, y, do=do) if x.dtype in FLOATS else NotImplemented
 
 
 @linear.kernel
-def _(x: Any, weight: Any, bias: Any = None) -> Any:
+@multiplies
+def _(do: Once, x: Any, weight: Any, bias: Any = None) -> Any:
     fits = (
         x.ndim
         and weight.ndim == 2
@@ -154,8 +167,9 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
         return NotImplemented  # the body says what is wrong
     shape = (*x.shape[:-1], weight.shape[0])
     if bias is None or bias.shape == shape[-1:]:
-        out = product(rows_of(x), weight.T, bias=None if bias is None else contiguous(bias))
+        out = product(rows_of(x), weight.T, bias=None if bias is None else contiguous(bias), do=do)
     else:
+        do.once()
         out = product(rows_of(x), weight.T)
         out = out if x.ndim <= 2 else out.reshape(shape)
         if np.broadcast_shapes(out.shape, bias.shape) != out.shape:
@@ -165,36 +179,45 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 @linear_grad_input.kernel
-def _(dy: Any, weight: Any) -> Any:
-    if dy.dtype not in FLOATS:
-        return NotImplemented
-    out = product(rows_of(dy), weight)
+@multiplies
+def _(do: Once, dy: Any, weight: Any) -> Any:
+    return _grad_of_input(do, dy, weight) if dy.dtype in FLOATS else NotImplemented
+
+
+def _grad_of_input(do: Once, dy: Any, weight: Any) -> Any:
+    out = product(rows_of(dy), weight, do=do)
     return out if dy.ndim == 2 else out.reshape((*dy.shape[:-1], weight.shape[1]))
 
 
 @linear_grad_weight.kernel
-def _(dy: Any, x: Any) -> Any:
-    return product(rows_of(dy).T, rows_of(x)) if dy.dtype in FLOATS else NotImplemented
+@multiplies
+def _(do: Once, dy: Any, x: Any) -> Any:
+    return product(rows_of(dy).T, rows_of(x), do=do) if dy.dtype in FLOATS else NotImplemented
 
 
 @linear.op.rules_kernel
 def _(parents: Any, saved: Any, dy: Any) -> Any:
-    """The gradients of the weight and the bias by one product, if both are wanted: `dy` is read once."""
     weight, x, bias_shape = saved
     if parents[1] is None or parents[2] is None or bias_shape != dy.shape[-1:]:
         return NotImplemented
     if cublaslt.library() is None or dy.dtype not in FLOATS or not dy.size:
         return NotImplemented
-    both = grads_of_weight_and_bias(rows_of(dy), rows_of(x))
-    return NotImplemented if both is None else (None if parents[0] is None else linear_grad_input(dy, weight), *both)
+    return _all_grads(dy, x, None if parents[0] is None else weight)
 
 
-def grads_of_weight_and_bias(dy: Any, x: Any) -> tuple[Any, Any] | None:
+@multiplies
+def _all_grads(do: Once, dy: Any, x: Any, weight: Any) -> Any:
+    """The gradients of the weight and the bias by one product, `dy` read once; that of the input if there is a weight."""
+    both = grads_of_weight_and_bias(do, rows_of(dy), rows_of(x))
+    return NotImplemented if both is None else (None if weight is None else _grad_of_input(do, dy, weight), *both)
+
+
+def grads_of_weight_and_bias(do: Once, dy: Any, x: Any) -> tuple[Any, Any] | None:
     """Those of a linear layer (n, in) to (n, out), by one product; None if the library has no way to do it."""
     if not x.size:
         return None  # it takes no matrices without elements
-    dw, db = empty((dy.shape[1], x.shape[1]), dy.dtype), empty((dy.shape[1],), dy.dtype)
-    return (dw, db) if cublaslt.multiply(dy.T, x, dw, cublaslt.Beside("BGRADB", db)) else None
+    dw, db = do.empty((dy.shape[1], x.shape[1]), dy.dtype), do.empty((dy.shape[1],), dy.dtype)
+    return (dw, db) if cublaslt.multiply(dy.T, x, dw, cublaslt.Beside("BGRADB", db), do=do) else None
 
 
 @linear_grad_bias.kernel

@@ -11,10 +11,12 @@ from ..dtypes import FLOATS
 from ..ops.arithmetic import accumulate
 from ..ops.gradient_norm import scale_down, total_norm
 from .array import DeviceArray, empty
-from .module import blocks_for, cuda_name, kernels
+from .launches import Once, repeated
+from .module import blocks_for, cuda_name, grid_over, kernels
+from .strides import MAX_DIMS, index_type, merged, walk
 from .tensors import LIMIT, Table
 
-_THREADS = 256  # kChunkThreads
+_THREADS, _ADDED_AT_ONCE = 256, 4  # kChunkThreads, kAddedAtOnce
 _KINDS = {math.inf: 0, 1.0: 1, 2.0: 2}  # enum Kind; any other order is 3
 _POWERS = 3
 
@@ -68,14 +70,24 @@ def _tables(arrays: list[Any], dtype: Any) -> list[tuple[Table, list[Any]]]:
 
 
 @accumulate.kernel
-def _(target: DeviceArray, g: Any) -> Any:
+@repeated
+def _(do: Once, target: DeviceArray, g: Any) -> Any:
     if type(g) is not DeviceArray or target.dtype not in FLOATS or g.dtype != target.dtype or g.shape != target.shape:
         return NotImplemented
-    if not target.flags.c_contiguous:
-        return NotImplemented
-    if target.size:
+    if not target.size:
+        return None
+    if target.flags.c_contiguous and g.flags.c_contiguous:
         (kernel,) = kernels("gradients.cu", f"gpugrad::accumulate<{cuda_name(target.dtype)}>")
-        beside = g if g.flags.c_contiguous else g.copy()
         grid = blocks_for(target.size, _THREADS * 16 // target.itemsize)
-        kernel(grid, (_THREADS,), (np.int64(target.size), target, beside))
+        do(kernel, grid, (_THREADS,), (np.int64(target.size), target, g))
+        return None
+    order = sorted(range(target.ndim), key=lambda d: -abs(target.strides[d]))  # as `target` lies in memory
+    strides = [[x.strides[d] // x.itemsize for d in order] for x in (target, g)]
+    sizes, (to, source) = merged([target.shape[d] for d in order], strides)
+    if len(sizes) > MAX_DIMS:
+        return NotImplemented
+    types = f"{cuda_name(target.dtype)}, {index_type(sizes, to, source)}"
+    (kernel,) = kernels("gradients.cu", f"gpugrad::accumulate_strided<{types}>")
+    given = (np.int64(target.size), target, g, walk(sizes, to, source))
+    do(kernel, grid_over(target.size, _THREADS * _ADDED_AT_ONCE), (_THREADS,), given)
     return None

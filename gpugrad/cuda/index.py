@@ -30,7 +30,7 @@ from ..ops.mask import fill_where, write_where
 from ..settings import are_deterministic_algorithms_enabled
 from . import bounds
 from .array import DeviceArray, empty
-from .copy import _overlap, contiguous, copied, filled, grid_for, write, zeros
+from .copy import contiguous, copied, filled, grid_for, overlap, write, zeros
 from .elementwise import formula_launcher
 from .module import Kernel, cuda_name, kernels
 from .sort import order_of
@@ -213,7 +213,7 @@ def _values(value: Any, target: Any, places: Any, dims: tuple[int, ...]) -> Any:
     if value.dtype != target.dtype:
         value = converted(contiguous(value), target.dtype)
     shape = _indexed_shape(target.shape, places, dims)
-    if value.size == 1 or (value.shape == shape and value.flags.c_contiguous and not _overlap(target, value)):
+    if value.size == 1 or (value.shape == shape and value.flags.c_contiguous and not overlap(target, value)):
         return value
     out = empty(shape, target.dtype)
     write(out, value)
@@ -257,7 +257,7 @@ def _(x: Any, value: Any, places: Any, *, dims: tuple[int, ...], inplace: bool =
 
 @write_where.kernel
 def _(target: Any, value: Any, mask: Any) -> Any:
-    alone = target.flags.c_contiguous and not (_overlap(target, value) or _overlap(target, mask))
+    alone = target.flags.c_contiguous and not (overlap(target, value) or overlap(target, mask))
     if alone and value.dtype is target.dtype and _choose(mask, value, target, out=target) is not NotImplemented:
         return None
     return None if write(target, fill_where(target, value, mask)) else NotImplemented

@@ -5,6 +5,7 @@ from . import array as array
 from . import conv as conv
 from . import copy as copy
 from . import cross_entropy as cross_entropy
+from . import dropout as dropout
 from . import gemm as gemm
 from . import gradients as gradients
 from . import histogram as histogram

@@ -18,7 +18,7 @@ from ..ops import reduce_extrema as extrema
 from ..ops.attention import _all_masked
 from ..ops.cast import cast
 from ..ops.compare import choose
-from .array import empty
+from .launches import ONCE, Once, repeated
 from .module import CUDA_NAMES, Kernel, cuda_name, kernels, multiprocessors
 from .strides import MAX_DIMS, merged, padded, struct
 
@@ -120,27 +120,35 @@ def _kernel(name: str, types: str, variant: str) -> Kernel:
 
 
 def _reduce(
-    x: Any, combiner: str, state: int, made: Any, dim: Any, keepdim: bool, number: float = 0.0, ordered: bool = False
+    do: Once,
+    x: Any,
+    combiner: str,
+    state: int,
+    made: Any,
+    dim: Any,
+    keepdim: bool,
+    number: float = 0.0,
+    ordered: bool = False,
 ) -> Any:
     """`x` combined over `dim` into dtype `made`; a state of the combiner takes `state` bytes."""
     plan = _plan(x.shape, x.strides, x.itemsize, dim, ordered)
     if plan.packed is None:
         return NotImplemented
-    out = empty(plan.kept_shape if keepdim else plan.shape, made)
+    out = do.empty(plan.kept_shape if keepdim else plan.shape, made)
     if not plan.results:
         return out
     types = f"gpugrad::{combiner}, {cuda_name(x.dtype)}, {cuda_name(made)}"
     kernel = _kernel(
         "reduce_columns" if plan.columns else "reduce_rows", types, ", true" if plan.variant else ", false"
     )
-    parts = None if plan.parts == 1 else empty(-(-plan.results * plan.parts * state // 8), _INT64)
+    parts = None if plan.parts == 1 else do.empty(-(-plan.results * plan.parts * state // 8), _INT64)
     number = np.float64(number)
-    kernel(plan.grid, plan.block, (x, out, parts, plan.packed, number))
+    do(kernel, plan.grid, plan.block, (x, out, parts, plan.packed, number))
     if parts is not None:
         threads = min(_power_of_two(plan.parts), _THREADS)
         blocks = min(-(-plan.results * threads // _THREADS), multiprocessors() * 32)
         arguments = (parts, out, np.int64(plan.results), np.int64(plan.parts), number)
-        _kernel("reduce_parts", types, "")((blocks,), (threads, _THREADS // threads), arguments)
+        do(_kernel("reduce_parts", types, ""), (blocks,), (threads, _THREADS // threads), arguments)
     return out
 
 
@@ -173,76 +181,85 @@ def _one(dim: int | None) -> tuple[int, ...] | None:
 
 
 @sums.sum_over.kernel
-def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
+@repeated
+def _(do: Once, x: Any, *, dim: Any, keepdim: bool) -> Any:
     if not _taken(x.dtype):
         return NotImplemented
     kind, size = _summed(x.dtype)
-    return _reduce(x, f"SumOf<{kind}>", size, x.dtype if x.dtype in FLOATS else _INT64, dim, keepdim)
+    return _reduce(do, x, f"SumOf<{kind}>", size, x.dtype if x.dtype in FLOATS else _INT64, dim, keepdim)
 
 
 @sums.sum_to.kernel
-def _(x: Any, *, shape: tuple[int, ...]) -> Any:
+@repeated
+def _(do: Once, x: Any, *, shape: tuple[int, ...]) -> Any:
     if not _taken(x.dtype):
         return NotImplemented
     lead = x.ndim - len(shape)
     dims = tuple([d for d in range(x.ndim) if d < lead or (shape[d - lead] == 1 and x.shape[d] != 1)])
     kind, size = _summed(x.dtype)
-    out = _reduce(x, f"SumOf<{kind}>", size, x.dtype, dims, True)
+    out = _reduce(do, x, f"SumOf<{kind}>", size, x.dtype, dims, True)
     return out if out is NotImplemented else out.reshape(shape)
 
 
 @sums.mean_over.kernel
-def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
+@repeated
+def _(do: Once, x: Any, *, dim: Any, keepdim: bool) -> Any:
     kind, size = _computed(x.dtype)
-    return _reduce(x, f"MeanOf<{kind}>", size, x.dtype, dim, keepdim, sums.count_over(x.shape, dim))
+    return _reduce(do, x, f"MeanOf<{kind}>", size, x.dtype, dim, keepdim, sums.count_over(x.shape, dim))
 
 
 @sums.prod_over.kernel
-def _(x: Any, *, dim: int | None, keepdim: bool) -> Any:
+@repeated
+def _(do: Once, x: Any, *, dim: int | None, keepdim: bool) -> Any:
     if not _taken(x.dtype):
         return NotImplemented
     kind, size = _summed(x.dtype)
-    return _reduce(x, f"ProductOf<{kind}>", size, x.dtype if x.dtype in FLOATS else _INT64, _one(dim), keepdim)
+    return _reduce(do, x, f"ProductOf<{kind}>", size, x.dtype if x.dtype in FLOATS else _INT64, _one(dim), keepdim)
 
 
 @sums._count_nonzero.kernel
-def _(x: Any, *, dim: Any) -> Any:
-    return _reduce(x, "CountOf<long long>", 8, _INT64, dim, False) if _taken(x.dtype) else NotImplemented
+@repeated
+def _(do: Once, x: Any, *, dim: Any) -> Any:
+    return _reduce(do, x, "CountOf<long long>", 8, _INT64, dim, False) if _taken(x.dtype) else NotImplemented
 
 
 @sums._logsumexp.kernel
-def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
+@repeated
+def _(do: Once, x: Any, *, dim: Any, keepdim: bool) -> Any:
     kind, size = _computed(x.dtype)
-    return _reduce(x, f"LogSumExpOf<{kind}>", 2 * size, x.dtype, dim, keepdim)
+    return _reduce(do, x, f"LogSumExpOf<{kind}>", 2 * size, x.dtype, dim, keepdim)
 
 
 # ---- truth ----
 
 
-def _truth(x: Any, combiner: str, dim: Any, keepdim: bool) -> Any:
+def _truth(do: Once, x: Any, combiner: str, dim: Any, keepdim: bool) -> Any:
     if not _taken(x.dtype):
         return NotImplemented
-    return _reduce(x, combiner, 4, x.dtype if x.dtype == np.uint8 else _BOOL, dim, keepdim)
+    return _reduce(do, x, combiner, 4, x.dtype if x.dtype == np.uint8 else _BOOL, dim, keepdim)
 
 
 @sums._all.kernel
-def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
-    return _truth(x, "AllOf<int>", dim, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: Any, keepdim: bool) -> Any:
+    return _truth(do, x, "AllOf<int>", dim, keepdim)
 
 
 @compare._all_true.kernel
-def _(x: Any) -> Any:
-    return _truth(x, "AllOf<int>", None, False)
+@repeated
+def _(do: Once, x: Any) -> Any:
+    return _truth(do, x, "AllOf<int>", None, False)
 
 
 @_all_masked.kernel
 def _(scores: Any) -> Any:
-    return _truth(scores == -math.inf, "AllOf<int>", (scores.ndim - 1,), True)
+    return _truth(ONCE, scores == -math.inf, "AllOf<int>", (scores.ndim - 1,), True)
 
 
 @sums._any.kernel
-def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
-    return _truth(x, "AnyOf<int>", dim, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: Any, keepdim: bool) -> Any:
+    return _truth(do, x, "AnyOf<int>", dim, keepdim)
 
 
 # ---- extremes; the bodies refuse what has none ----
@@ -252,39 +269,43 @@ def _of_nothing(x: Any, dim: Any) -> bool:
     return not x.size and not sums.count_over(x.shape, dim)
 
 
-def _extreme(x: Any, name: str, dim: Any, keepdim: bool) -> Any:
+def _extreme(do: Once, x: Any, name: str, dim: Any, keepdim: bool) -> Any:
     if not _taken(x.dtype) or _of_nothing(x, dim):
         return NotImplemented
     kind, size = _computed(x.dtype)
-    return _reduce(x, f"{name}<{kind}>", size, x.dtype, dim, keepdim)
+    return _reduce(do, x, f"{name}<{kind}>", size, x.dtype, dim, keepdim)
 
 
-def _place(x: Any, largest: str, dim: int | None, keepdim: bool) -> Any:
+def _place(do: Once, x: Any, largest: str, dim: int | None, keepdim: bool) -> Any:
     if not _taken(x.dtype) or _of_nothing(x, _one(dim)):
         return NotImplemented
     return _reduce(
-        x, f"PlaceOf<{_computed(x.dtype)[0]}, {largest}, false>", 16, _INT64, _one(dim), keepdim, ordered=True
+        do, x, f"PlaceOf<{_computed(x.dtype)[0]}, {largest}, false>", 16, _INT64, _one(dim), keepdim, ordered=True
     )
 
 
 @extrema.amax_over.kernel
-def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
-    return _extreme(x, "MaxOf", dim, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: Any, keepdim: bool) -> Any:
+    return _extreme(do, x, "MaxOf", dim, keepdim)
 
 
 @extrema.amin_over.kernel
-def _(x: Any, *, dim: Any, keepdim: bool) -> Any:
-    return _extreme(x, "MinOf", dim, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: Any, keepdim: bool) -> Any:
+    return _extreme(do, x, "MinOf", dim, keepdim)
 
 
 @extrema._argmax.kernel
-def _(x: Any, *, dim: int | None, keepdim: bool) -> Any:
-    return _place(x, "true", dim, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: int | None, keepdim: bool) -> Any:
+    return _place(do, x, "true", dim, keepdim)
 
 
 @extrema._argmin.kernel
-def _(x: Any, *, dim: int | None, keepdim: bool) -> Any:
-    return _place(x, "false", dim, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: int | None, keepdim: bool) -> Any:
+    return _place(do, x, "false", dim, keepdim)
 
 
 @extrema.tie_weights.kernel
@@ -301,28 +322,31 @@ def _(x: Any, chosen: Any, *, dim: Any, keepdim: bool) -> Any:
 # ---- variances and norms ----
 
 
-def _variance(x: Any, name: str, dim: Any, correction: float, keepdim: bool) -> Any:
+def _variance(do: Once, x: Any, name: str, dim: Any, correction: float, keepdim: bool) -> Any:
     kind, size = _computed(x.dtype)
     freedom = sums.count_over(x.shape, dim) - correction
-    return _reduce(x, f"{name}<{kind}>", 3 * size, x.dtype, dim, keepdim, max(freedom, 0))
+    return _reduce(do, x, f"{name}<{kind}>", 3 * size, x.dtype, dim, keepdim, max(freedom, 0))
 
 
 @statistics._var.kernel
-def _(x: Any, *, dim: Any, correction: float, keepdim: bool) -> Any:
-    return _variance(x, "VarianceOf", dim, correction, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: Any, correction: float, keepdim: bool) -> Any:
+    return _variance(do, x, "VarianceOf", dim, correction, keepdim)
 
 
 @statistics._std.kernel
-def _(x: Any, *, dim: Any, correction: float, keepdim: bool) -> Any:
-    return _variance(x, "DeviationOf", dim, correction, keepdim)
+@repeated
+def _(do: Once, x: Any, *, dim: Any, correction: float, keepdim: bool) -> Any:
+    return _variance(do, x, "DeviationOf", dim, correction, keepdim)
 
 
 @linalg_norm._vector_norm.kernel
-def _(x: Any, *, ord: float, dim: Any, keepdim: bool) -> Any:
+@repeated
+def _(do: Once, x: Any, *, ord: float, dim: Any, keepdim: bool) -> Any:
     kind, size = _computed(x.dtype)
     if ord == 0:
-        return _reduce(x, "CountOf<long long>", 8, x.dtype, dim, keepdim)
+        return _reduce(do, x, "CountOf<long long>", 8, x.dtype, dim, keepdim)
     if math.isinf(ord) and _of_nothing(x, dim):
         return NotImplemented
     special = {1.0: "AbsoluteSumOf", 2.0: "EuclideanOf", math.inf: "LargestMagnitudeOf", -math.inf: "LeastMagnitudeOf"}
-    return _reduce(x, f"{special.get(ord, 'PowerNormOf')}<{kind}>", size, x.dtype, dim, keepdim, ord)
+    return _reduce(do, x, f"{special.get(ord, 'PowerNormOf')}<{kind}>", size, x.dtype, dim, keepdim, ord)

@@ -21,7 +21,7 @@ from ..ops.mask import _nonzero, nonzero_places, put_at_full_mask, put_at_mask, 
 from ..ops.scan import cumsum_along
 from ..ops.sort import _unique, _unique_consecutive
 from .array import adopt, empty, to_numpy
-from .copy import _overlap, contiguous, filled, write, zeros
+from .copy import contiguous, filled, overlap, write, zeros
 from .index import put
 from .module import CUDA_NAMES, Kernel, blocks_for, cuda_name, kernels
 from .sort import order_of
@@ -150,7 +150,7 @@ def _(target: Any, mask: Any, value: Any) -> Any:
 
 def _own(target: Any, value: Any) -> Any:
     """The elements of `value` in order, of the dtype of `target`, in memory that writing `target` leaves alone."""
-    if value.dtype is target.dtype and value.flags.c_contiguous and not _overlap(target, value):
+    if value.dtype is target.dtype and value.flags.c_contiguous and not overlap(target, value):
         return value
     out = empty(value.shape, target.dtype)
     write(out, value)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..inplace import into
 from ..op import op
 from .compare import choose
 from .elementwise import INTEGRAL, binary, dtype_of, is_integral, not_implemented, refusing, ternary, unary, zero
@@ -83,14 +82,12 @@ def _scaled(input: Any, other: Any, alpha: float) -> Any:
 
 def add(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
     """`input + alpha * other`, broadcast. RuntimeError if the shapes do not broadcast."""
-    result = raw_add(input, _scaled(input, other, alpha))
-    return result if out is None else into(out, result, "add")
+    return raw_add(input, _scaled(input, other, alpha), out=out)
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
     """`input - alpha * other`, broadcast. RuntimeError if the shapes do not broadcast, or for bools."""
-    result = raw_sub(input, _scaled(input, other, alpha))
-    return result if out is None else into(out, result, "sub")
+    return raw_sub(input, _scaled(input, other, alpha), out=out)
 
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
@@ -165,8 +162,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
         raise RuntimeError(
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
-    result = _DIVISIONS[rounding_mode](input, other)
-    return result if out is None else into(out, result, "div")
+    return _DIVISIONS[rounding_mode](input, other, out=out)
 
 
 divide = div

@@ -106,16 +106,24 @@ def _class_shaped(weight: Any, ndim: int) -> Any:
 
 @op(name="cross_entropy", names=("input", "target", "weight"), hidden=True)
 def _cross_entropy(
-    x: Any, target: Any, weight: Any = None, *, ignore_index: int, label_smoothing: float, reduction: str
+    x: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int,
+    label_smoothing: float,
+    reduction: str,
+    recorded: bool,
 ) -> Any:
-    """The reduced loss. Hidden is its gradient; float32 for float16, which does not hold what loss scaling is for."""
+    """The reduced loss. Hidden is its gradient, if the call is recorded; float32 for float16, which does not hold what
+    loss scaling is for.
+    """
     scores = wide(x)
     weight = None if weight is None else wide(weight)
     at = _Targets(scores, target, weight, ignore_index, reduction)
     shifted = scores - (row_maxima(scores) if x.ndim == 2 else _class_maxima(scores))
     p = np.ascontiguousarray(np.exp(shifted))
     total = row_sums(p) if p.ndim == 2 else np.add.reduce(p, axis=1, keepdims=True)
-    np.divide(p, total, p)
     log_total = np.log(total)
     losses = log_total.reshape(target.shape) - shifted.take(at.places)
     if at.counts is not None:
@@ -125,8 +133,11 @@ def _cross_entropy(
         losses += _smooth_losses(log_total - shifted, weight, at.keep) * (label_smoothing / x.shape[1])
     if at.keep is not None:
         losses = np.where(at.keep, losses, 0)
-    gradient = _gradient(p, at, weight, label_smoothing)
-    return narrow(at.reduce(losses, reduction), x.dtype), [narrow(gradient, gradient_dtype(x.dtype))]
+    loss = narrow(at.reduce(losses, reduction), x.dtype)
+    if not recorded:
+        return loss, []
+    np.divide(p, total, p)
+    return loss, [narrow(_gradient(p, at, weight, label_smoothing), gradient_dtype(x.dtype))]
 
 
 def gradient_dtype(dtype: Any) -> Any:

@@ -21,6 +21,23 @@ __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "f
 _ALPHA = 1.7580993408473766  # minus SELU's limit at -inf: the value dropped elements take
 
 
+@op(name="dropout", names=("input",), hidden=True)
+def drop(x: Any, *, p: float, generator: Any, recorded: bool) -> Any:
+    """`x` without some of its elements. Hidden, if the call is recorded, is its mask, as `drop_again` takes it."""
+    mask = dropout_mask(x, p=p, generator=generator)
+    return x * mask, [mask]
+
+
+@op
+def drop_again(g: Any, mask: Any, *, p: float) -> Any:
+    """`g` without the elements that `drop` dropped. `mask` is what it multiplied by; a device may have a form of its own."""
+    return g * mask
+
+
+drop.defvjp(x=lambda g, hidden, *, p: drop_again(g[0], hidden[0], p=p))
+drop_again.defvjp(g=lambda g, mask, *, p: drop_again(g, mask, p=p))
+
+
 @op
 def channel_mask(x: Any, *, p: float, generator: Any) -> Any:
     """The mask of `dropout`, one element for each (N, C) of `x`, in a shape that broadcasts."""
@@ -56,7 +73,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_probability(p)
     if _idle(input, p, training):
         return input
-    return _multiply(input, dropout_mask(input, p=p, generator=engine_of(None, input.device)), inplace)
+    generator = engine_of(None, input.device)
+    return update(input, drop, p=p, generator=generator) if inplace else drop(input, p=p, generator=generator)
 
 
 def _dropout_channels(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:

@@ -11,7 +11,7 @@ from ..device import arrays_beside
 from ..dtypes import as_dtype
 from ..op import op
 from .gather import _scatter_value
-from .index import add_rows, within
+from .index import add_at_places, add_rows, within
 from .shape import unsqueeze
 
 __all__ = ["embedding", "one_hot"]
@@ -51,6 +51,11 @@ def read_embedding_rows(g: Any, index: Any, *, padding_idx: int) -> Any:
 _embedding.defvjp(
     weight=lambda g, weight_shape, index, *, padding_idx: add_embedding_rows(
         g, index, shape=weight_shape, padding_idx=padding_idx
+    )
+)
+_embedding.defadd(
+    lambda total, g, index, *, padding_idx: (
+        NotImplemented if padding_idx >= 0 else add_at_places(total, g, index[None], dims=(0,), inplace=True)
     )
 )
 add_embedding_rows.defvjp(g=lambda g, index, *, padding_idx: read_embedding_rows(g, index, padding_idx=padding_idx))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..inplace import into
 from ..op import op
 from .compare import choose
 from .elementwise import binary, widen
@@ -74,8 +73,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
-    result = _clamp(input, min, max)
-    return result if out is None else into(out, result, "clamp")
+    return _clamp(input, min, max, out=out)
 
 
 def clamp_min(input: Tensor, min: Any, *, out: Tensor | None = None) -> Tensor:

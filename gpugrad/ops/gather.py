@@ -82,6 +82,7 @@ def _scatter_value(x: Any, index: Any, *, dim: int, value: Any, inplace: bool = 
 
 
 _gather.defvjp(x=lambda g, x_shape, index, *, dim: scatter_among_zeros(g, index, shape=x_shape, dim=dim))
+_gather.defadd(lambda total, g, index, *, dim: _scatter_add(total, g, index, dim=dim, inplace=True))
 scatter_among_zeros.defvjp(g=lambda g, index, *, dim: _gather(g, index, dim=dim))
 _scatter_add.defvjp(x=lambda g: g, src=lambda g, index, *, dim: _gather(g, index, dim=dim))
 _scatter.defvjp(

@@ -108,6 +108,7 @@ add_at_places.defvjp(
     x=lambda g: g,
     value=lambda g, value_shape, places, *, dims: sum_to(read_places(g, places, dims=dims), shape=value_shape),
 )
+read_places.defadd(lambda total, g, places, *, dims: add_at_places(total, g, places, dims=dims, inplace=True))
 
 
 def _added(out: Any, value: Any, places: Any, dims: tuple[int, ...]) -> Any:

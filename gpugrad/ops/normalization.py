@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..dtypes import FLOATS, LOW_PRECISION, as_dtype, finfo
+from ..inplace import update
 from ..op import op
 from . import normalization_numpy
 from .cast import cast
@@ -253,7 +254,7 @@ def batch_norm(
     mean, variance = moments(input, dims=dims)
     out = _normalize(input, mean, variance, _as_shape(weight, columns), _as_shape(bias, columns), dims=dims, eps=eps)
     _move(running_mean, mean, momentum)
-    _move(running_var, variance * (count / max(count - 1, 1)), momentum)
+    _move(running_var, variance, momentum, count / max(count - 1, 1))
     return out
 
 
@@ -277,11 +278,17 @@ def _by_statistics(input: Any, mean: Any, variance: Any, weight: Any, bias: Any,
     return cast(input * scale.reshape(shape) + shift.reshape(shape), _dtype(input))
 
 
-def _move(running: Any, value: Any, momentum: float) -> None:
-    """Move a running statistic towards that of the batch."""
+@op(formula=True, promotes=True)
+def weighted_sum(x: Any, y: Any, of_x: float, of_y: float) -> Any:
+    """`x * of_x + y * of_y`."""
+    return x * of_x + y * of_y
+
+
+def _move(running: Any, value: Any, momentum: float, correction: float = 1.0) -> None:
+    """Move a running statistic towards `correction` times that of the batch."""
     if running is not None:
         value = cast(value.detach().reshape(running.shape), _dtype(running))
-        running.mul_(1 - momentum).add_(value * momentum)
+        update(running, weighted_sum, value, 1 - momentum, correction * momentum)
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..core import Tensor
 from ..dtypes import as_dtype, float64, result_type_of, scalar_dtype
-from ..inplace import into
 from .arithmetic import reciprocal
 from .cast import cast
 from .compare import choose
@@ -82,14 +81,14 @@ def _with_number(x: Any, number: float) -> Any:
     return cast(x, result_type_of([(as_dtype(array.dtype), 2), (scalar_dtype(number), 0)]).numpy)
 
 
-def _to_number(x: Any, exponent: float) -> Any:
+def _to_number(x: Any, exponent: float, out: Any = None) -> Any:
     x = _with_number(x, exponent)
     if exponent < 0 and is_integral(getattr(x, "_array", x)):
         raise RuntimeError(
             f"Integers to negative integer powers are not allowed, and the exponent is {exponent}; use "
             f"{float(exponent)}, or convert the tensor to a floating dtype."
         )
-    return power_of(x, exponent=exponent)
+    return power_of(x, exponent=exponent, out=out)
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
@@ -98,12 +97,10 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
     RuntimeError if integers are raised to a negative number (a tensor of negative exponents gives 0, 1 and -1).
     """
     if isinstance(exponent, (int, float)):
-        result = _to_number(input, exponent)
-    elif isinstance(input, (int, float)):
-        result = power_from(_with_number(exponent, input), base=input)
-    else:
-        result = power(input, exponent)
-    return result if out is None else into(out, result, "pow")
+        return _to_number(input, exponent, out)
+    if isinstance(input, (int, float)):
+        return power_from(_with_number(exponent, input), base=input, out=out)
+    return power(input, exponent, out=out)
 
 
 def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:

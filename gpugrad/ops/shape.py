@@ -17,6 +17,7 @@ from ..core import Tensor
 from ..dtypes import as_dtype
 from ..op import op
 from ..size import Size
+from .arithmetic import accumulate
 from .dims import as_size, normalize_dim, normalize_dims
 from .reduce import sum_to
 
@@ -441,6 +442,7 @@ def put_among_zeros(g: Any, *, shape: tuple[int, ...], index: tuple[Any, ...]) -
 
 
 _part.defvjp(x=lambda g, x_shape, *, index: put_among_zeros(g, shape=x_shape, index=index))
+_part.defadd(lambda total, g, *, index: accumulate(_part.op.body(total, index=index), g))
 put_among_zeros.defvjp(g=lambda g, *, index: _part(g, index=index))
 
 

@@ -169,5 +169,4 @@ def _logit_rule(g: Any, x: Any, eps: float) -> Any:
 
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Any:
     """`log(input / (1 - input))`, NaN outside [0, 1]; with `eps`, `input` is first clamped to [`eps`, 1 - `eps`]."""
-    result = _logit(input, eps=eps)
-    return result if out is None else into(out, result, "logit")
+    return _logit(input, eps=eps, out=out)

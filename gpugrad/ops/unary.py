@@ -197,5 +197,4 @@ def nan_to_num(
         neginf = limits.min if neginf is None else neginf
     else:  # there is nothing to replace, and False changes no dtype
         nan = posinf = neginf = False
-    result = _nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf)
-    return result if out is None else into(out, result, "nan_to_num")
+    return _nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf, out=out)

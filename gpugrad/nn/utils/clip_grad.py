@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ... import ops
 from ...core import Tensor
+from ...device import Device
 from ...modes import no_grad
 from ...ops.gradient_norm import scale_to_norm, total_norm
 
@@ -18,9 +19,9 @@ def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 def _norm(tensors: list[Tensor], norm_type: float) -> Tensor:
     """The norm of all together, on the device of the first."""
-    by_device: dict[str, list[Tensor]] = {}
+    by_device: dict[Device, list[Tensor]] = {}
     for t in tensors:
-        by_device.setdefault(str(t.device), []).append(t.detach())
+        by_device.setdefault(t.device, []).append(t)
     totals = [total_norm(*group, norm_type=norm_type) for group in by_device.values()]
     if len(totals) == 1:
         return totals[0]

@@ -102,6 +102,7 @@ inline long long __double_as_longlong(double value) {
     __builtin_memcpy(&bits, &value, 8);
     return bits;
 }
+inline int __double2hiint(double value) { return static_cast<int>(__double_as_longlong(value) >> 32); }
 inline float __int2float_rn(int x) { return static_cast<float>(x); }
 inline float __uint2float_rn(unsigned x) { return static_cast<float>(x); }
 inline float __double2float_rn(double x) { return static_cast<float>(x); }
