@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import nvrtc
 import pytest
 from device_tools import on_host
 
@@ -440,13 +439,3 @@ def test_drawing_moves_nothing_between_host_and_device(device: str) -> None:
     gpugrad.normal(x, x.abs())
     moved = counters.host_to_device, counters.device_to_host, counters.synchronizations
     assert moved == (0, 0, 0)
-
-
-# ---- the machine code ----
-
-
-def test_philox_multiplies_words_by_words() -> None:
-    """In 64 bits each of the 20 products of a block would take an addition more, and the round's keys another."""
-    nvrtc.need()
-    code = nvrtc.ptx('#include "random.cu"', ["gpugrad::fill<gpugrad::Uniform<float>, float>"], 90)
-    assert code.count("mul.wide.u32") >= 20 and code.count("mul.lo.s64") < 5
