@@ -248,6 +248,8 @@ def reductions(dtype: Any) -> Work:
     yield lambda: backward(long.cumsum(1))
     yield lambda: backward(long.var())
     yield lambda: backward(F.dropout(x, 0.5))
+    for width in (64, 65):  # packs of 16 bytes, and none
+        yield lambda width=width: in_order(lambda: backward(F.embedding(index(4), empty(dtype, 4, width))))
     for draw in ("uniform_", "normal_", "log_normal_", "exponential_", "cauchy_"):
         yield lambda draw=draw: getattr(empty(dtype, 5).detach(), draw)()
     yield lambda: gpugrad.bernoulli(x.detach())

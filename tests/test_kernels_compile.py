@@ -93,6 +93,13 @@ def test_every_kernel_compiles_without_spills(dtypes: str, architecture: int) ->
     assert [kernel for _, kernel in compiled(dtypes, architecture) if kernel.spilled] == []
 
 
+def test_philox_multiplies_words_by_words() -> None:
+    """In 64 bits each of the 20 products of a block would take an addition more, and the round's keys another."""
+    nvrtc.need()
+    code = nvrtc.ptx('#include "random.cu"', ["gpugrad::fill<gpugrad::Uniform<float>, float>"], 90)
+    assert code.count("mul.wide.u32") >= 20 and code.count("mul.lo.s64") < 5
+
+
 def test_what_does_not_compile_and_what_spills_is_seen() -> None:
     nvrtc.need()
     with pytest.raises(AssertionError, match='identifier "nothing" is undefined'):

@@ -33,6 +33,7 @@ REST = {
     ),
     "optim": ("all_parameters_are_updated_in_one_launch", "clipping_takes_three_launches_and_leaves_what_is_small"),
     "dropout": ("elements_and_gradients_are_dropped_by_the_words_of_philox",),
+    "embedding": ("rows_that_are_named_often_among_others",),
     "poisson": ("numbers_depend_on_seed_and_place_alone",),
     "random": (
         "tensors_like_others",

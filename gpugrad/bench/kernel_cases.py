@@ -146,9 +146,14 @@ def _embedding(place: Place, n: int) -> Work:
     return lambda: place.torch.nn.functional.embedding(index, table)
 
 
-def _embedding_backward(place: Place, n: int) -> Work:
-    table, index = place.random(10000, 256, requires_grad=True), place.integers(10000, max(1, n // 256))
-    return _gradients(place.torch.nn.functional.embedding(index, table), place, table)
+def _embedding_backward(rows: int, width: int, dtype: str = "float32") -> Callable[[Place, int], Work]:
+    def build(place: Place, n: int) -> Work:
+        table = place.random(rows, width, dtype=dtype).requires_grad_()
+        y = place.torch.nn.functional.embedding(place.integers(rows, max(1, n // width)), table)
+        g = place.random(*y.shape, dtype=dtype)
+        return lambda: place.torch.autograd.grad(y, table, g, retain_graph=True)
+
+    return build
 
 
 def _optimizer(name: str) -> Callable[[Place, int], Work]:
@@ -295,7 +300,9 @@ MORE_KERNELS = (
     Case("scan", "cumsum of rows of 1024", 2, _rows(lambda torch, x, _: x.cumsum(1), 1024)),
     Case("rows", "softmax backward, rows of 1024", 3, _rows(lambda torch, x, _: torch.softmax(x, 1), 1024, backward=True)),
     Case("index", "embedding, rows of 256", 2, _embedding),
-    Case("index", "embedding backward, rows of 256", 1, _embedding_backward),
+    Case("embedding", "embedding backward, rows of 256", 1, _embedding_backward(10000, 256)),
+    Case("embedding", "embedding backward, 32768 of 50257 rows of 1024", 2.53, _embedding_backward(50257, 1024), elements=2**25),
+    Case("embedding", "embedding backward, 32768 of 50257 rows of 1024, bfloat16", 2.53, _embedding_backward(50257, 1024, "bfloat16"), dtype="bfloat16", elements=2**25),
     Case("sort", "sort of rows of 1024", 2, _rows(lambda torch, x, _: torch.sort(x, 1)[0], 1024)),
     Case("select", "masked select, half of them", 1.75, _selected),
     Case("select", "the 8 largest of rows of 1024", 1, _rows(lambda torch, x, _: torch.topk(x, 8, 1)[0], 1024)),

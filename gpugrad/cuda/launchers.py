@@ -6,6 +6,7 @@ from . import conv as conv
 from . import copy as copy
 from . import cross_entropy as cross_entropy
 from . import dropout as dropout
+from . import embedding as embedding
 from . import gemm as gemm
 from . import gradients as gradients
 from . import histogram as histogram

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ops.along import pick_along, put_along
 from ..ops.compare import choose
-from ..ops.embedding import _embedding, add_embedding_rows, read_embedding_rows
+from ..ops.embedding import _embedding, read_embedding_rows
 from ..ops.gather import (
     _gather,
     _scatter,
@@ -47,12 +47,7 @@ def _(weight: Any, index: Any, *, padding_idx: int) -> Any:
 @read_embedding_rows.kernel
 def _(g: Any, index: Any, *, padding_idx: int) -> Any:
     out = empty((*index.shape, g.shape[1]), g.dtype)
-    return out if read(out, g, index, (0,), "embedding", _skipped(padding_idx)) else NotImplemented
-
-
-@add_embedding_rows.kernel
-def _(g: Any, index: Any, *, shape: tuple[int, ...], padding_idx: int) -> Any:
-    return added(zeros(shape, g.dtype), contiguous(g), index, (0,), "embedding", _skipped(padding_idx))
+    return out if read(out, g, index, (0,), "embedding", skipped(padding_idx)) else NotImplemented
 
 
 @_limit_rows.kernel
@@ -72,7 +67,7 @@ def _(x: Any, counts: Any) -> Any:
     return copied(x)
 
 
-def _skipped(padding_idx: int) -> int:
+def skipped(padding_idx: int) -> int:
     return padding_idx if padding_idx >= 0 else NOTHING
 
 

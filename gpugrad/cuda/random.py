@@ -70,7 +70,7 @@ def _fill(target: DeviceArray, draw: _Draw, generator: Philox, given: DeviceArra
     dense = target.flags.c_contiguous or _permuted(target) is not None
     out = target if dense else empty(target.shape, target.dtype)
     kernel, each, packed = draw
-    grid = blocks_for(out.size, _THREADS * each)
+    grid = blocks_for(out.size, _THREADS * each, 32)  # more than are resident: they do not end together
     kernel(grid, (_THREADS,), (generator.state, np.int64(out.size), out, packed, given))
     if not dense:
         target[...] = out
