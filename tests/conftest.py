@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -20,6 +21,18 @@ import gpugrad
 settings.load_profile("ci")  # the same examples in every run, and no deadline on a busy machine
 
 
+def pytest_collection_finish() -> None:
+    keep_for_good()
+
+
+def keep_for_good() -> None:
+    """Leave all that is there by now out of later garbage collections: tests and libraries are a million objects, and
+    every test that captures a graph or looks for garbage begins with a collection of its own.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def torch() -> ModuleType:
     """PyTorch, the peer that results are compared with. Without it a test that asks for it is skipped.
@@ -31,6 +44,7 @@ def torch() -> ModuleType:
     else:
         peer = pytest.importorskip("torch", reason="needs PyTorch: ci/test --peers installs it")
     peer.set_num_threads(1)  # its sums, and so its last bits, depend on the number of threads
+    keep_for_good()
     return peer
 
 

@@ -190,7 +190,6 @@ def test_nothing_is_left_for_the_garbage_collector() -> None:
                 left.append((row.name, found))
     finally:
         gc.enable()
-        gc.unfreeze()
     assert not left
 
 

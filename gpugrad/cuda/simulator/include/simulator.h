@@ -1,5 +1,10 @@
 // CUDA C++ for the host's compiler: what kernels find when the simulator compiles them. Included before their source.
 #pragma once
+// Without C++17's special functions, which CUDA does not have: they are half of what the compiler would read each time.
+#if __has_include(<bits/c++config.h>)
+#include <bits/c++config.h>
+#undef _GLIBCXX_USE_STD_SPEC_FUNCS
+#endif
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
