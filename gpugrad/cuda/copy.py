@@ -254,14 +254,14 @@ def _(x: Any, *, times: tuple[int, ...]) -> Any:
 # ---- fills ----
 
 
-def set_all(target: Any, value: Any) -> bool:
+def set_all(target: Any, value: Any, do: Once = ONCE) -> bool:
     """`target[...] = value`, a number. False if that takes more than MAX_DIMS dimensions."""
     if not target.size:
         return True
     launch = _fill_plan(target.shape, target.strides, target.itemsize, alignment(target.data.ptr))
     if launch is None:
         return False
-    launch(target, pattern(value, target.dtype))
+    launch(do, target, pattern(value, target.dtype))
     return True
 
 
@@ -275,11 +275,11 @@ def _fill_plan(shape: Any, strides: Any, itemsize: int, aligned: int) -> Any:
     if not sizes or (len(sizes) == 1 and steps == [1]):
         width = 16 // itemsize if aligned == 16 else 1
         run = kernel(f"fill_flat<{bits(itemsize)}, {width}>")
-        return lambda target, value: run(grid, (_THREADS,), (count, target, value))
+        return lambda do, target, value: do(run, grid, (_THREADS,), (count, target, value))
     if len(sizes) > MAX_DIMS:
         return None
     run, places = kernel(f"fill_strided<{bits(itemsize)}, {index_type(sizes, steps)}>"), walk(sizes, steps)
-    return lambda target, value: run(grid, (_THREADS,), (count, target, places, value))
+    return lambda do, target, value: do(run, grid, (_THREADS,), (count, target, places, value))
 
 
 def filled(shape: Any, value: Any, dtype: Any) -> DeviceArray:

@@ -12,7 +12,8 @@ import numpy as np
 from ..dtypes import FLOATS
 from ..ops.cross_entropy import _cross_entropy, _nll_loss, _nll_loss_grad, gradient_dtype
 from . import bounds
-from .array import empty
+from .copy import set_all
+from .launches import Once, repeated
 from .module import cuda_name, multiprocessors
 from .rows import (
     LONG_THREADS,
@@ -62,25 +63,27 @@ def _weights(weight: Any) -> Any:
 class _Losses:
     """Where a forward writes: the losses themselves or, to be reduced, what each block sums up; one block reduces too."""
 
-    def __init__(self, x: Any, target: Any, blocks: int, reduction: str, alone: bool = False) -> None:
+    def __init__(self, do: Once, x: Any, target: Any, blocks: int, reduction: str, alone: bool = False) -> None:
         each = reduction == "none"
-        self.reduction, self.dtype, self.blocks = reduction, x.dtype, blocks
-        self.losses = empty(target.shape, x.dtype) if each else None
-        self.out = empty((), x.dtype) if alone else None
-        self.parts = None if each or alone else empty((blocks, 2), compute(x.dtype))
+        self.do, self.reduction, self.dtype, self.blocks = do, reduction, x.dtype, blocks
+        self.losses = do.empty(target.shape, x.dtype) if each else None
+        self.out = do.empty((), x.dtype) if alone else None
+        self.parts = None if each or alone else do.empty((blocks, 2), compute(x.dtype))
 
     def reduced(self) -> Any:
         if self.parts is None:
             return self.out if self.losses is None else self.losses
-        out = empty((), self.dtype)
+        out = self.do.empty((), self.dtype)
         mean = "true" if self.reduction == "mean" else "false"
         run = kernel(_FILE, f"add_up<{cuda_name(self.dtype)}, {mean}>")
-        run((1,), (LONG_THREADS,), (self.parts, np.int64(self.blocks), out))
+        self.do(run, (1,), (LONG_THREADS,), (self.parts, np.int64(self.blocks), out))
         return out
 
 
 @_cross_entropy.kernel
+@repeated
 def _cross_entropy_kernel(
+    do: Once,
     x: Any,
     target: Any,
     weight: Any = None,
@@ -94,7 +97,7 @@ def _cross_entropy_kernel(
         return NotImplemented
     x, target, weight = ready(x), ready(target), _weights(weight)
     outer, n, inner = split(x.shape, 1)
-    dx = empty(x.shape, gradient_dtype(x.dtype)) if recorded else None
+    dx = do.empty(x.shape, gradient_dtype(x.dtype)) if recorded else None
     choices = _choices(ignore_index, label_smoothing, n)
     smooth, mean = label_smoothing != 0, reduction == "mean"
     shape = fitting(SHAPES[x.itemsize][:-1], n, x.itemsize)  # the last would be one block to a multiprocessor
@@ -117,26 +120,27 @@ def _cross_entropy_kernel(
         alone = grid == (1,) and not smooth and reduction != "none"
         name = f"cross_entropy<{types}, {'true' if smooth else 'false'}, {shape[0]}, {shape[1]}, {block[1]}>"
         sizes = (np.int64(outer), np.int32(n))
-    losses = _Losses(x, target, grid[0], reduction, alone)
+    losses = _Losses(do, x, target, grid[0], reduction, alone)
     written = (losses.losses, losses.parts) if inner > 1 or shape is None else (losses.losses, losses.parts, losses.out)
-    counts = _counts(target, weight, n, compute(x.dtype), choices, recorded and (smooth or (mean and not alone)))
-    last = (np.int32(mean), choices, bounds.words(), np.int32(bounds.number("cross_entropy")))
-    kernel(_FILE, name)(grid, block, (x, target, weight, dx, *written, *sizes, *counts, *last))
+    counts = _counts(do, target, weight, n, compute(x.dtype), choices, recorded and (smooth or (mean and not alone)))
+    last = (np.int32(mean), choices, do.words(), np.int32(bounds.number("cross_entropy")))
+    do(kernel(_FILE, name), grid, block, (x, target, weight, dx, *written, *sizes, *counts, *last))
     return losses.reduced(), [dx]
 
 
 @_nll_loss.kernel
-def _nll_loss_kernel(x: Any, target: Any, weight: Any = None, *, ignore_index: int, reduction: str) -> Any:
+@repeated
+def _nll_loss_kernel(do: Once, x: Any, target: Any, weight: Any = None, *, ignore_index: int, reduction: str) -> Any:
     if not _fits(x, target, weight):
         return NotImplemented
     x, target, weight = ready(x), ready(target), _weights(weight)
     outer, n, inner = split(x.shape, 1)
     blocks = _blocks(target)
-    losses = _Losses(x, target, blocks, reduction)
+    losses = _Losses(do, x, target, blocks, reduction)
     sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
-    last = (_choices(ignore_index, 0.0, n), bounds.words(), np.int32(bounds.number("nll_loss")))
+    last = (_choices(ignore_index, 0.0, n), do.words(), np.int32(bounds.number("nll_loss")))
     given = (x, target, weight, losses.losses, losses.parts, *sizes, *last)
-    kernel(_FILE, f"nll_forward<{_types(x, weight)}>")((blocks,), (_THREADS,), given)
+    do(kernel(_FILE, f"nll_forward<{_types(x, weight)}>"), (blocks,), (_THREADS,), given)
     return losses.reduced()
 
 
@@ -145,32 +149,33 @@ def _blocks(target: Any) -> int:
     return max(1, min(-(-target.size // _THREADS), 4 * multiprocessors()))
 
 
-def _counts(target: Any, weight: Any, n: int, kind: Any, choices: Any, wanted: bool) -> tuple[Any, np.int32]:
+def _counts(do: Once, target: Any, weight: Any, n: int, kind: Any, choices: Any, wanted: bool) -> tuple[Any, np.int32]:
     """The sums of the weights of all classes and of all targets: what soft targets and the mean need, in parts."""
     if not wanted:
         return None, np.int32(0)
     blocks = min(_blocks(target), _MOST_COUNTS)
-    parts = empty((blocks, 2), kind)
+    parts = do.empty((blocks, 2), kind)
     types = f"{cuda_name(kind)}, {cuda_name(kind if weight is None else weight.dtype)}"
     given = (target, weight, parts, np.int64(target.size), np.int64(n), choices)
-    kernel(_FILE, f"target_counts<{types}>")((blocks,), (_THREADS,), given)
+    do(kernel(_FILE, f"target_counts<{types}>"), (blocks,), (_THREADS,), given)
     return parts, np.int32(blocks)
 
 
 @_nll_loss_grad.kernel
+@repeated
 def _nll_loss_grad_kernel(
-    dy: Any, target: Any, weight: Any = None, *, shape: tuple[int, ...], ignore_index: int, reduction: str
+    do: Once, dy: Any, target: Any, weight: Any = None, *, shape: tuple[int, ...], ignore_index: int, reduction: str
 ) -> Any:
     if not _fits(dy, target, weight) or not target.size or not shape[1]:
         return NotImplemented
     dy, target, weight = ready(dy), ready(target), _weights(weight)
     outer, n, inner = split(shape, 1)
     choices, mean = _choices(ignore_index, 0.0, n), reduction == "mean"
-    counts = _counts(target, weight, n, compute(dy.dtype), choices, wanted=mean)
-    dx = empty(shape, dy.dtype)
-    dx.fill(0)
+    counts = _counts(do, target, weight, n, compute(dy.dtype), choices, wanted=mean)
+    dx = do.empty(shape, dy.dtype)
+    set_all(dx, 0, do)
     sizes = (np.uint32(outer * inner), np.int64(n), np.uint32(inner))
     last = (np.int32(reduction == "none"), np.int32(mean), choices)
     run = kernel(_FILE, f"nll_backward<{_types(dy, weight)}>")
-    run((_blocks(target),), (_THREADS,), (dy, target, weight, dx, *sizes, *counts, *last))
+    do(run, (_blocks(target),), (_THREADS,), (dy, target, weight, dx, *sizes, *counts, *last))
     return dx
