@@ -305,7 +305,7 @@ MORE_KERNELS = (
     Case("embedding", "embedding backward, 32768 of 50257 rows of 1024, bfloat16", 2.53, _embedding_backward(50257, 1024, "bfloat16"), dtype="bfloat16", elements=2**25),
     Case("sort", "sort of rows of 1024", 2, _rows(lambda torch, x, _: torch.sort(x, 1)[0], 1024)),
     Case("select", "masked select, half of them", 1.75, _selected),
-    Case("select", "the 8 largest of rows of 1024", 1, _rows(lambda torch, x, _: torch.topk(x, 8, 1)[0], 1024)),
+    Case("topk", "the 8 largest of rows of 1024", 1, _rows(lambda torch, x, _: torch.topk(x, 8, 1)[0], 1024)),
     Case("histogram", "bincount, 1000 values", 2, _counted),
     Case("random", "uniform numbers", 1, _drawn(lambda torch, x: x.uniform_()), dtype="drawn", outcome=_moments),
     Case("random", "normal numbers", 1, _drawn(lambda torch, x: x.normal_()), dtype="drawn", outcome=_moments),
