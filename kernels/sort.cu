@@ -6,41 +6,18 @@
 //   search_rows  how many elements of a sorted row lie below each value, or not above it
 //   found_among  whether each value is one of a vector, which is sorted or short; a NaN is none
 //
-// Numerics: none. A key is an unsigned integer in the order of the values: -0 and 0 have one key, NaNs the largest; for
-// descending order all bits are turned. Pairs are distinct, as indices are, so that a sort of them is stable; in a merge
+// Numerics: none. Keys (keys.cuh) have the order of the values; for descending order all bits are turned. Pairs are distinct, as indices are, so that a sort of them is stable; in a merge
 // equal keys of the first run go first.
 // Layout: x and `order` (rows, n) contiguous, n < 2^31 - 2^20. Between the passes, keys and 32-bit indices (rows, n).
 // Geometry: sort_tiles gives each segment of `length` slots (a power of two, at most kSortTile, that holds the row if one
 // can) its part of a block of up to 512 threads, two slots a thread; merge_runs makes kSortTile elements with a block of
 // 256; search_rows and found_among a value with a thread.
 // Bytes moved: for n <= kSortTile x once and the order once. Else also key and index, in and out, log2(n / kSortTile) times.
-#include "common.cuh"
+#include "keys.cuh"
 
 namespace gpugrad {
 
 constexpr int kSortTile = 1024, kMergeThreads = 256, kMergeEach = kSortTile / kMergeThreads, kSearchThreads = 256;
-constexpr int kNoIndex = 0x7fffffff;  // of a slot without an element
-
-// ---- Keys ------------------------------------------------------------------------------------------------------------
-
-__device__ __forceinline__ unsigned key_of(float value) {
-    if (value != value) return ~0u;
-    const auto bits = static_cast<unsigned>(__float_as_int(value + 0.0f));  // -0 becomes 0
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-__device__ __forceinline__ uint64 key_of(double value) {
-    if (value != value) return ~0ull;
-    const auto bits = static_cast<uint64>(__double_as_longlong(value + 0.0));
-    return bits >> 63 ? ~bits : bits | 1ull << 63;
-}
-__device__ __forceinline__ unsigned key_of(__half value) { return key_of(widen(value)); }
-__device__ __forceinline__ unsigned key_of(__nv_bfloat16 value) { return key_of(widen(value)); }
-__device__ __forceinline__ unsigned key_of(unsigned value) { return value; }
-__device__ __forceinline__ unsigned key_of(int value) { return static_cast<unsigned>(value) ^ 0x80000000u; }  // or smaller
-__device__ __forceinline__ uint64 key_of(uint64 value) { return value; }
-__device__ __forceinline__ uint64 key_of(int64 value) { return static_cast<uint64>(value) ^ 1ull << 63; }
-
-template <class T> using KeyOf = decltype(key_of(T()));
 
 // ---- Tiles -----------------------------------------------------------------------------------------------------------
 

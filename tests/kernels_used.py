@@ -143,6 +143,8 @@ def anything(dtype: Any) -> Work:
     yield lambda: backward(gpugrad.sort(x, 1))
     yield lambda: gpugrad.argsort(empty(dtype, 2, 3000), 1)
     yield lambda: gpugrad.searchsorted(x.detach()[0], y.detach())
+    for n in (200, 1000, 9000) if dtype != gpugrad.bool else ():
+        yield lambda n=n: gpugrad.topk(empty(dtype, 2, n), 3)
     for dim in (0, 1):
         yield lambda dim=dim: x.detach().amax(dim)
         yield lambda dim=dim: x.detach().argmin(dim) if dtype != gpugrad.bool else x.any(dim)

@@ -40,6 +40,7 @@ REST = {
         "bernoulli_of_each_element_s_probability",
         "what_cannot_be_drawn_is_refused_by_the_next_wait",
     ),
+    "topk": ("of_more_passes_than_two", "along_any_dimension_and_of_views"),
     "recurrent": ("one_output_used", "views_as_inputs"),
     "select": ("one_of_each_value_in_views", "places_of_views", "values_that_lie_in_what_is_written", "masks_of_views"),
     "sort": ("choices", "places_in_rows_of_several_dtypes_and_strides", "membership_in_views_and_among_other_dtypes"),

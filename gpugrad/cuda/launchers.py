@@ -30,3 +30,4 @@ from . import select as select
 from . import softmax as softmax
 from . import sort as sort
 from . import strided as strided
+from . import topk as topk

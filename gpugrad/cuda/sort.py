@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..ops.reduce import sum_over
 from ..ops.reduce_extrema import _argmax
 from ..ops.scan import cumsum_along
 from ..ops.sets import _is_in
-from ..ops.sort import _argsort, _kth_index, _searchsorted, _topk_indices
+from ..ops.sort import _argsort, _kth_index, _searchsorted
 from ..ops.unary import _round, ceil, floor
 from . import backend
 from .array import adopt, empty, to_numpy
@@ -54,10 +55,19 @@ def order_of(x: Any, dim: int, descending: bool = False) -> Any:
         return NotImplemented
     if not x.size:
         return empty(x.shape, _INT64)
+    return by_line(x, dim, lambda lines: _sorted_rows(lines, lines.size // n, n, descending))
+
+
+def by_line(x: Any, dim: int, work: Callable[[Any], Any]) -> Any:
+    """What `work` makes of `x` with `dim` as its last dimension, contiguous, and back in place."""
     axes = [*(d for d in range(x.ndim) if d != dim), dim]
-    lines = contiguous(adopt(x.transpose(axes)))
-    out = _sorted_rows(lines, lines.size // n, n, descending)
-    return contiguous(adopt(out.transpose([axes.index(d) for d in range(x.ndim)])))
+    made = work(contiguous(adopt(x.transpose(axes))))
+    return contiguous(adopt(made.transpose([axes.index(d) for d in range(x.ndim)])))
+
+
+def key_dtype(dtype: Any) -> Any:
+    """What the keys of a dtype are, `KeyOf` of kernels/keys.cuh."""
+    return np.dtype(np.uint64 if dtype.name in _LARGE else np.uint32)
 
 
 def _sorted_rows(x: Any, rows: int, n: int, descending: bool) -> Any:
@@ -65,7 +75,7 @@ def _sorted_rows(x: Any, rows: int, n: int, descending: bool) -> Any:
     length = min(1 << (n - 1).bit_length(), _TILE)
     segments = rows * -(-n // length)
     slots = min(max(64, length << (segments - 1).bit_length()), _TILE)
-    key = np.dtype(np.uint64 if x.dtype.name in _LARGE else np.uint32)
+    key = key_dtype(x.dtype)
     between: list[Any] = [None] * 4
     if n > length:
         between = [empty(x.size, dtype) for dtype in (key, np.dtype(np.int32)) * 2]
@@ -86,12 +96,6 @@ def _sorted_rows(x: Any, rows: int, n: int, descending: bool) -> Any:
 @_argsort.kernel
 def _(x: Any, *, dim: int, descending: bool) -> Any:
     return order_of(x, dim, descending)
-
-
-@_topk_indices.kernel
-def _(x: Any, *, k: int, dim: int, largest: bool) -> Any:
-    found = order_of(x, dim, largest)
-    return found if found is NotImplemented else copied(found[(*(slice(None),) * dim, slice(0, k))])
 
 
 @_kth_index.kernel
