@@ -7,13 +7,15 @@
 //   sum_long_rows   the same of rows that are named more than kLong times, which sum_rows leaves out
 //
 // Every row of `out` is written once, by whoever adds it up: nothing is cleared before, nothing added atomically, and every
-// run gives the same bits. Sums are formed in Compute<T> and rounded once.
+// run gives the same bits. Sums are formed in Compute<T> and rounded once. Unless `fresh`, sums are added to what `out` holds
+// and rows without any stay as they are.
 //
 // Layout: g (n, width) and out (rows, width) contiguous. W neighbours are loaded at once: 16 bytes, or one element where a row
 // is no multiple of that.
 // Geometry: blocks of 256. sum_rows has a warp to a row, and 32 * W columns to a step; sum_long_rows looks at a row a thread,
 // then has all eight warps to a row and 32 * W columns, each an eighth of what there is to add.
-// Bytes moved: g once in, out once out, and 28 bytes an index besides its sort.
+// Bytes moved: g once in, out once out, and 28 bytes an index besides its sort. Added to, only the rows that are named: once
+// in and once out.
 #include "common.cuh"
 
 namespace gpugrad {
@@ -74,14 +76,15 @@ template <class T, int W> struct RowSum {
 template <class T, int W>
 __global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_rows(
     const T* __restrict__ g, T* __restrict__ out, const int64* __restrict__ order, const int* __restrict__ bounds, int rows,
-    int64 width) {
+    int64 width, int fresh) {
     const int64 row = static_cast<int64>(blockIdx.x) * kRowWarps + threadIdx.x / 32;
     const int64 across = static_cast<int64>(gridDim.y) * 32 * W;
     if (row >= rows) return;
     const int first = bounds[row], last = bounds[rows + row];
-    if (last - first > kLong) return;
+    if (last - first > kLong || (first == last && !fresh)) return;
     for (int64 column = (blockIdx.y * 32 + threadIdx.x % 32) * W; column < width; column += across) {
         RowSum<T, W> total;
+        if (!fresh) total.add(load_pack<W>(out + row * width + column));
         total.add_all(g + column, order, first, last, 1, width);
         total.store(out + row * width + column);
     }
@@ -92,7 +95,7 @@ __global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_rows(
 template <class T, int W>
 __global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_long_rows(
     const T* __restrict__ g, T* __restrict__ out, const int64* __restrict__ order, const int* __restrict__ bounds, int rows,
-    int64 width) {
+    int64 width, int fresh) {
     __shared__ Compute<T> parts[kRowWarps][32 * W];
     __shared__ unsigned found[kRowWarps];
     const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
@@ -105,6 +108,7 @@ __global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_long_rows(
         if (!(found[t / 32] >> t % 32 & 1u)) continue;
         const int64 row = static_cast<int64>(t) * gridDim.x + blockIdx.x;
         RowSum<T, W> total;
+        if (column < width && warp == 0 && !fresh) total.add(load_pack<W>(out + row * width + column));
         if (column < width) total.add_all(g + column, order, bounds[row] + warp, bounds[rows + row], kRowWarps, width);
         __syncthreads();  // what was there has been read
 #pragma unroll

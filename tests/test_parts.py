@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[Any, Any], list[Any]]] = {
     "gather": lambda x, i: [x.gather(1, i(COLUMNS)), x.gather(0, i([[2, 2, 0, 1, 1]]))],
     "rows": lambda x, i: [F.embedding(i(INDEX), x), F.embedding(i([1, 1, 2]), x), x.index_select(0, i([2, 2]))],
     "rows but one": lambda x, i: [F.embedding(i(INDEX), x, padding_idx=2), F.embedding(i([2, 1]), x, padding_idx=2)],
+    "rows named often": lambda x, i: [F.embedding(i([2, 1, *[0] * 70]), x), F.embedding(i([*[1] * 65, 2]), x)],
     "with the whole": lambda x, i: [x[1:], x, x * x, x[:2], x.relu(), x[i([2, 0])]],
     "parts of parts": lambda x, i: [x[1:][:, 1:], x[1:][:, :3], x[1:]],
 }
@@ -51,6 +52,17 @@ def test_the_gradient_is_that_of_the_parts_one_by_one(name: str) -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_on_the_device(name: str, device: str) -> None:
     check(name, device, gpugrad.float32)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", ["rows", "rows but one", "rows named often"])
+def test_rows_in_order_on_the_device(name: str, device: str) -> None:
+    """As a large table's are, or where the same bits are wanted in every run."""
+    gpugrad.use_deterministic_algorithms(True)
+    try:
+        check(name, device, gpugrad.float32)
+    finally:
+        gpugrad.use_deterministic_algorithms(False)
 
 
 def check(name: str, device: str, dtype: Any) -> None:

@@ -11,7 +11,7 @@ from ..device import arrays_beside
 from ..dtypes import as_dtype
 from ..op import op
 from .gather import _scatter_value
-from .index import add_at_places, add_rows, within
+from .index import add_rows, within
 from .shape import unsqueeze
 
 __all__ = ["embedding", "one_hot"]
@@ -31,12 +31,22 @@ def _embedding(weight: Any, index: Any, *, padding_idx: int) -> Any:
 def add_embedding_rows(g: Any, index: Any, *, shape: tuple[int, ...], padding_idx: int) -> Any:
     """Zeros of `shape` (rows, width) with the rows of `g` added at `index`, but for those of `padding_idx`."""
     out = np.zeros_like(g, shape=shape)
-    rows, values = index.reshape(-1), g.reshape(-1, shape[1])
+    _add_rows(out, g, index, padding_idx)
+    return out
+
+
+@op(writes="total")
+def add_rows_to_table(total: Any, g: Any, index: Any, *, padding_idx: int) -> None:
+    """The same in place, added to what `total` (rows, width), contiguous, holds."""
+    _add_rows(total, g, index, padding_idx)
+
+
+def _add_rows(out: Any, g: Any, index: Any, padding_idx: int) -> None:
+    rows, values = index.reshape(-1), g.reshape(-1, out.shape[1])
     if padding_idx >= 0:
         kept = rows != padding_idx
         rows, values = rows[kept], values[kept]
     add_rows(out, rows, values)
-    return out
 
 
 @op
@@ -53,11 +63,7 @@ _embedding.defvjp(
         g, index, shape=weight_shape, padding_idx=padding_idx
     )
 )
-_embedding.defadd(
-    lambda total, g, index, *, padding_idx: (
-        NotImplemented if padding_idx >= 0 else add_at_places(total, g, index[None], dims=(0,), inplace=True)
-    )
-)
+_embedding.defadd(lambda total, g, index, *, padding_idx: add_rows_to_table(total, g, index, padding_idx=padding_idx))
 add_embedding_rows.defvjp(g=lambda g, index, *, padding_idx: read_embedding_rows(g, index, padding_idx=padding_idx))
 read_embedding_rows.defvjp(
     g=lambda g, g_shape, index, *, padding_idx: add_embedding_rows(g, index, shape=g_shape, padding_idx=padding_idx)
