@@ -7,7 +7,7 @@
 //   sum_long_rows   the same of rows that are named more than kLong times, which sum_rows leaves out
 //
 // Every row of `out` is written once, by whoever adds it up: nothing is cleared before, nothing added atomically, and every
-// run gives the same bits. Sums are formed in Compute<T> and rounded once. Unless `fresh`, sums are added to what `out` holds
+// run gives the same bits. Sums are formed in Compute<T> and rounded once. Unless FRESH, sums are added to what `out` holds
 // and rows without any stay as they are.
 //
 // Layout: g (n, width) and out (rows, width) contiguous. W neighbours are loaded at once: 16 bytes, or one element where a row
@@ -64,7 +64,8 @@ template <class T, int W> struct RowSum {
         }
         for (; j < last; j += step) add(load_pack<W>(g + order[j] * width));
     }
-    __device__ __forceinline__ void store(T* to) const {
+    template <bool FRESH> __device__ __forceinline__ void store(T* to) {
+        if (!FRESH) add(load_pack<W>(to));
         Pack<T, W> pack;
 #pragma unroll
         for (int w = 0; w < W; ++w) pack.item[w] = narrow<T>(of[w]);
@@ -73,29 +74,28 @@ template <class T, int W> struct RowSum {
 };
 
 // A warp to a row; what lies beyond the rows or columns, and rows that are named often, are left out.
-template <class T, int W>
-__global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_rows(
+template <class T, int W, bool FRESH>
+__global__ void __launch_bounds__(kRowThreads, FRESH ? kRowBlocks : kRowBlocks - 1) sum_rows(
     const T* __restrict__ g, T* __restrict__ out, const int64* __restrict__ order, const int* __restrict__ bounds, int rows,
-    int64 width, int fresh) {
+    int64 width) {
     const int64 row = static_cast<int64>(blockIdx.x) * kRowWarps + threadIdx.x / 32;
     const int64 across = static_cast<int64>(gridDim.y) * 32 * W;
     if (row >= rows) return;
     const int first = bounds[row], last = bounds[rows + row];
-    if (last - first > kLong || (first == last && !fresh)) return;
+    if (last - first > kLong || (first == last && !FRESH)) return;
     for (int64 column = (blockIdx.y * 32 + threadIdx.x % 32) * W; column < width; column += across) {
         RowSum<T, W> total;
-        if (!fresh) total.add(load_pack<W>(out + row * width + column));
         total.add_all(g + column, order, first, last, 1, width);
-        total.store(out + row * width + column);
+        total.template store<FRESH>(out + row * width + column);
     }
 }
 
 // The block's warps together to one row after another, of those that its threads find to be named often. They lie gridDim.x
 // apart: such rows are often neighbours, the first of a vocabulary.
-template <class T, int W>
-__global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_long_rows(
+template <class T, int W, bool FRESH>
+__global__ void __launch_bounds__(kRowThreads, FRESH ? kRowBlocks : kRowBlocks - 1) sum_long_rows(
     const T* __restrict__ g, T* __restrict__ out, const int64* __restrict__ order, const int* __restrict__ bounds, int rows,
-    int64 width, int fresh) {
+    int64 width) {
     __shared__ Compute<T> parts[kRowWarps][32 * W];
     __shared__ unsigned found[kRowWarps];
     const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
@@ -108,7 +108,6 @@ __global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_long_rows(
         if (!(found[t / 32] >> t % 32 & 1u)) continue;
         const int64 row = static_cast<int64>(t) * gridDim.x + blockIdx.x;
         RowSum<T, W> total;
-        if (column < width && warp == 0 && !fresh) total.add(load_pack<W>(out + row * width + column));
         if (column < width) total.add_all(g + column, order, bounds[row] + warp, bounds[rows + row], kRowWarps, width);
         __syncthreads();  // what was there has been read
 #pragma unroll
@@ -118,7 +117,7 @@ __global__ void __launch_bounds__(kRowThreads, kRowBlocks) sum_long_rows(
         for (int p = 1; p < kRowWarps; ++p)
 #pragma unroll
             for (int k = 0; k < W; ++k) total.of[k] += parts[p][k * 32 + lane];
-        total.store(out + row * width + column);
+        total.template store<FRESH>(out + row * width + column);
     }
 }
 

@@ -122,6 +122,9 @@ def anything(dtype: Any) -> Work:
     yield lambda: backward(x.scatter_add(1, at.reshape(4, 1), y))
     yield lambda: in_order(lambda: x.detach().index_put((at,), y[0].detach()))
     yield lambda: in_order(lambda: x.detach().index_put((at,), y.detach(), accumulate=True))
+    yield (
+        lambda: in_order(lambda: backward(F.embedding(at, x) - F.embedding(at, x))) if dtype.is_floating_point else None
+    )
     yield lambda: in_order(lambda: x.scatter_add(1, at.reshape(4, 1), y))
     for reduce in ("prod", "amax", "amin", "mean"):
         yield lambda reduce=reduce: x.detach().scatter_reduce(1, at.reshape(4, 1), y.detach(), reduce)

@@ -68,8 +68,8 @@ def _summed_in_order(out: Any, g: Any, index: Any, skip: int, fresh: bool) -> An
     run(blocks_for(index.size, _THREADS), (_THREADS,), (n, key, order, np.int32(rows), limits))
     pack = 16 // g.itemsize
     wide = pack if width % pack == 0 and g.data.ptr % 16 == out.data.ptr % 16 == 0 else 1
-    steps, types = -(-width // (32 * wide)), f"<{cuda_name(g.dtype)}, {wide}>"
-    given = (g, out, order, limits, np.int32(rows), np.int64(width), np.int32(fresh))
+    steps, types = -(-width // (32 * wide)), f"<{cuda_name(g.dtype)}, {wide}, {'true' if fresh else 'false'}>"
+    given = (g, out, order, limits, np.int32(rows), np.int64(width))
     kernel(_FILE, "sum_rows" + types)((-(-rows // _WARPS), -(-steps // 2)), (_THREADS,), given)
     kernel(_FILE, "sum_long_rows" + types)((-(-rows // _THREADS), steps), (_THREADS,), given)
     return out
