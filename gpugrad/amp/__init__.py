@@ -1,0 +1,14 @@
+"""`gpugrad.amp`: training in mixed precision, as `torch.amp`.
+
+    scaler = gpugrad.amp.GradScaler("cuda")
+    with gpugrad.autocast("cuda"):
+        loss = loss_fn(model(x), target)
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+"""
+
+from . import autocast_mode as autocast_mode
+from .autocast_mode import autocast, custom_bwd, custom_fwd, is_autocast_available
+
+__all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
