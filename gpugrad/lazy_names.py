@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .ops.names import ELSEWHERE, LATER
 
-_MODULES = "accelerator amp autograd backends cuda data distributions fft linalg nn optim profiler random return_types special utils version"
+_MODULES = "accelerator amp autograd backends cpu cuda data distributions fft linalg nn optim profiler random return_types special utils version"
 _BY_MODULE = {
     "serialization": "load save",
     "amp.autocast_mode": """
