@@ -155,6 +155,14 @@ def single_under_number(args: tuple[Any, ...], kwargs: dict[str, Any], device: s
     return (as_they_are if isinstance(args[0], Tensor) else single)(args, kwargs, device)
 
 
+def as_state(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Of a recurrent cell: in the dtype of the region if its state is, else in float32, which states are added up in."""
+    wanted = state.dtypes[device].numpy
+    hidden = args[1] if len(args) > 1 else kwargs["hx"]
+    low = all(x._array.dtype is wanted for x in tensors_in((hidden,), {}))
+    return (lower if low else single)(args, kwargs, device)
+
+
 def as_they_are(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
     """Nothing is cast, nor inside: for functions made of others that are cast, where PyTorch's are one op that is not."""
     return args, kwargs

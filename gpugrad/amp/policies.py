@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .casting import (
     Policy,
+    as_state,
     as_they_are,
     lower,
     lower_sums,
@@ -53,7 +54,6 @@ _CPU: dict[Policy, dict[str, str]] = {
         "ops.linalg_more": "tensorinv tensorsolve",
         "ops.linalg_products": "cond",
         "ops.linalg_solve": "cholesky cholesky_inverse cholesky_solve inv inverse linalg_cholesky solve",
-        "ops.local_response": "local_response_norm",
         "ops.loss": "binary_cross_entropy",
         "ops.order": "nanquantile quantile",
         "ops.pool": """
@@ -66,8 +66,8 @@ _CPU: dict[Policy, dict[str, str]] = {
         "ops.join": "cat stack",
         "ops.matmul": "addr",
         "ops.places": "index_copy",
-        "ops.recurrent": "_gru_layer gru_cell lstm_cell",
     },
+    as_state: {"ops.recurrent": "_gru_layer gru_cell lstm_cell"},
     as_they_are: {"ops.matmul": "addmv dot mv"},
 }
 
