@@ -47,6 +47,7 @@ _BOTH: dict[Policy, dict[str, str]] = {
 }
 
 _CPU: dict[Policy, dict[str, str]] = {
+    lower: {"ops.einsum": "tensordot"},
     lower_sums: {"ops.einsum": "contract"},
     single: {
         "ops.grid": "grid_sample",
