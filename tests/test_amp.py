@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_setting_it_by_hand() -> None:
         gpugrad.set_autocast_enabled("cpu", False)
         gpugrad.set_autocast_dtype("cpu", LOW)
     assert (x @ x).dtype is gpugrad.float32
-    with pytest.raises(TypeError, match="must be gpugrad.dtype, not int"):
+    with pytest.raises(TypeError, match=r"must be gpugrad\.dtype, not int"):
         gpugrad.set_autocast_dtype("cpu", 3)  # type: ignore[arg-type]
 
 
@@ -244,7 +244,7 @@ def test_a_cast_is_made_anew_where_the_old_one_would_be_wrong() -> None:
 
 
 class Product(gpugrad.autograd.Function):
-    states: list[Any] = []
+    states: ClassVar[list[Any]] = []
 
     @staticmethod
     @amp.custom_fwd(device_type="cpu")
@@ -257,7 +257,9 @@ class Product(gpugrad.autograd.Function):
     @amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, g: Any) -> Any:
         x, w = ctx.saved_tensors
-        Product.states.append((gpugrad.is_autocast_enabled("cpu"), gpugrad.get_autocast_dtype("cpu"), (g @ w.t()).dtype))
+        Product.states.append(
+            (gpugrad.is_autocast_enabled("cpu"), gpugrad.get_autocast_dtype("cpu"), (g @ w.t()).dtype)
+        )
         return g @ w.t(), x.t() @ g
 
 

@@ -39,9 +39,7 @@ DIFFERENT = {
 def lowered(arrays: list[np.ndarray], which: str) -> list[np.ndarray]:
     """`arrays`, of which none, the first or all are bfloat16 where they are floating."""
     chosen = {"none": [], "first": arrays[:1], "all": arrays}[which]
-    return [
-        a.astype(ml_dtypes.bfloat16) if a.dtype.kind == "f" and any(a is c for c in chosen) else a for a in arrays
-    ]
+    return [a.astype(ml_dtypes.bfloat16) if a.dtype.kind == "f" and any(a is c for c in chosen) else a for a in arrays]
 
 
 def dtypes(results: Any) -> list[str]:

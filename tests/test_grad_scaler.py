@@ -59,8 +59,9 @@ def history(library: Any, device: str, optimizer: str, explicit: bool, **options
 def test_scales_and_parameters_are_pytorchs(
     torch: ModuleType, where: str, optimizer: str, options: Any, explicit: bool
 ) -> None:
-    mine, theirs = history(gpugrad, where, optimizer, explicit, **options), history(
-        torch, "cpu", optimizer, explicit, **options
+    mine, theirs = (
+        history(gpugrad, where, optimizer, explicit, **options),
+        history(torch, "cpu", optimizer, explicit, **options),
     )
     np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-7)
     assert [row[:2] for row in mine] == [row[:2] for row in theirs]
@@ -253,7 +254,9 @@ def test_a_step_on_the_device_is_not_read_back(device: str, monkeypatch: pytest.
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("name", "Adadelta Adagrad Adam Adamax ASGD NAdam RAdam RMSprop Rprop SGD".split())
+@pytest.mark.parametrize(
+    "name", ["Adadelta", "Adagrad", "Adam", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"]
+)
 def test_every_optimizer_skips_a_step_on_the_device(device: str, name: str) -> None:
     def run(skipped: bool) -> Any:
         w = gpugrad.linspace(1, 2, 5, device=device).requires_grad_()

@@ -6,6 +6,8 @@
     scaler.scale(loss).backward()
     scaler.step(optimizer)
     scaler.update()
+
+bfloat16 has the range of float32 and needs no scaler.
 """
 
 from . import autocast_mode as autocast_mode

@@ -197,7 +197,7 @@ def _cast(value: Any, device_type: str, dtype: dtype) -> Any:
         return {_cast(k, device_type, dtype): _cast(v, device_type, dtype) for k, v in value.items()}
     if isinstance(value, Iterable):
         converted = (_cast(v, device_type, dtype) for v in value)
-        return type(value)(converted) if isinstance(value, (list, tuple)) else converted  # type: ignore[call-arg]
+        return type(value)(converted) if isinstance(value, (list, tuple)) else converted
     return value
 
 

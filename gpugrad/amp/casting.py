@@ -209,7 +209,7 @@ def through(plain: Callable[..., Any], policies: dict[str, Policy]) -> Callable[
         if not enabled:
             return plain(*args, **kwargs)
         device = _device_of(args, kwargs)
-        policy = policies.get(device) if device in enabled else None  # type: ignore[arg-type]
+        policy = policies.get(device) if device in enabled else None
         if policy is None or kwargs.get("out") is not None:  # what is written has the dtype that was asked for
             return plain(*args, **kwargs)
         args, kwargs = policy(args, kwargs, device)  # type: ignore[arg-type]
