@@ -14,6 +14,8 @@ from ..ops.cast import cast
 from ..views import resync
 
 NOTHING: frozenset[str] = frozenset()
+_CAST = FLOATS - {float64.numpy}
+_device_types: dict[type, str] = {}  # by array type: to name the device of an array takes longer
 
 
 class _Kept(NamedTuple):
@@ -41,12 +43,21 @@ class _State(threading.local):
 state = _State()
 
 
+def device_type(x: Tensor) -> str:
+    """The type of the device of `x`."""
+    kind = type(x._array)
+    found = _device_types.get(kind)
+    if found is None:
+        found = _device_types[kind] = array_device(x._array).type
+    return found
+
+
 # ---- the weight cache ----
 
 
-def _in_capture(array: Any) -> bool:
+def _in_capture(x: Tensor) -> bool:
     """Whether a CUDA graph is being captured, so that what is computed now has its values when the graph is replayed."""
-    if array_device(array).type != "cuda":
+    if device_type(x) != "cuda":
         return False
     from ..cuda import is_current_stream_capturing
 
@@ -60,7 +71,7 @@ def _kept_cast(x: Tensor, wanted: Any) -> Tensor:
     is now to be recorded, and on either side of the border of a CUDA graph.
     """
     kept = state.cache.get(id(x))
-    captured = _in_capture(x._array)
+    captured = _in_capture(x)
     if (
         kept is not None
         and kept.array is x._array
@@ -80,12 +91,7 @@ def _kept_cast(x: Tensor, wanted: Any) -> Tensor:
 
 def is_cast(x: Any, device: str) -> bool:
     """Whether autocast on `device` may convert `x`: a floating tensor there that is not float64."""
-    return (
-        isinstance(x, Tensor)
-        and x._array.dtype in FLOATS
-        and x._array.dtype is not float64.numpy
-        and array_device(x._array).type == device
-    )
+    return isinstance(x, Tensor) and x._array.dtype in _CAST and device_type(x) == device
 
 
 def _lowered(x: Tensor, wanted: Any) -> Tensor:
@@ -106,9 +112,9 @@ def _each(args: tuple[Any, ...], kwargs: dict[str, Any], device: str, convert: C
     """Convert what may be cast among the arguments, in lists and tuples too."""
 
     def of(x: Any) -> Any:
-        if type(x) in (list, tuple):
-            return type(x)([of(part) for part in x])
-        return convert(x) if is_cast(x, device) else x
+        if isinstance(x, Tensor):
+            return convert(x) if x._array.dtype in _CAST and device_type(x) == device else x
+        return type(x)([of(part) for part in x]) if type(x) in (list, tuple) else x
 
     return tuple([of(a) for a in args]), {name: of(a) for name, a in kwargs.items()}
 
@@ -195,7 +201,7 @@ def _device_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """The type of device a call computes on: of 0-d CPU tensors among others, that of the others. None for arrays."""
     found = None
     for x in tensors_in(args, kwargs):
-        found = array_device(x._array).type
+        found = device_type(x)
         if found != "cpu":
             break
     return found

@@ -43,7 +43,7 @@ _BOTH: dict[Policy, dict[str, str]] = {
         """,
     },
     single_unless_told: {"ops.reduce": "prod"},
-    as_they_are: {"engine": "_walk_in_mode", "inplace": "update write", "ops.gradient_norm": "total_norm"},
+    as_they_are: {"engine": "_walk_in_mode", "inplace": "update write"},
 }
 
 _CPU: dict[Policy, dict[str, str]] = {
