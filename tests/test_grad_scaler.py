@@ -95,6 +95,16 @@ def test_gradients_in_several_dtypes_and_layouts(where: str) -> None:
         bad.grad[-1, -1] = 0.0
 
 
+def test_what_was_computed_from_gradients_sees_them_changed() -> None:
+    w, loss = model_on("cpu")
+    scaler, optimizer = GradScaler("cpu"), gpugrad.optim.SGD([w], lr=1.0)
+    scaler.scale(loss).backward()
+    product = (w.grad * w).sum()
+    scaler.unscale_(optimizer)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.backward()
+
+
 ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda s, o, loss: s.unscale_(o), AssertionError, "Attempted unscale_ but _scale is None.  This may indicate"),
     (lambda s, o, loss: s.step(o), AssertionError, "Attempted step but _scale is None.  This may indicate"),

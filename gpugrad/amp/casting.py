@@ -11,7 +11,6 @@ from ..device import array_device
 from ..dtypes import FLOATS, bfloat16, dtype, float16, float32, float64
 from ..modes import state as mode
 from ..ops.cast import cast
-from ..views import resync
 
 NOTHING: frozenset[str] = frozenset()
 _CAST = FLOATS - {float64.numpy}
@@ -95,8 +94,6 @@ def is_cast(x: Any, device: str) -> bool:
 
 
 def _lowered(x: Tensor, wanted: Any) -> Tensor:
-    if x._base is not None and x._written[0] > x._synced:
-        resync(x)
     is_weight = x._requires_grad and x._node is None and x._base is None and x._array.dtype is float32.numpy
     return _kept_cast(x, wanted) if is_weight and state.cache_enabled else cast(x, wanted)
 
