@@ -85,10 +85,27 @@ def test_decorators_and_threads() -> None:
         gpugrad.autocast("cpu")(3)  # type: ignore[arg-type]
     found = []
     with gpugrad.autocast("cpu"):
-        thread = threading.Thread(target=lambda: found.append((x @ x).dtype))
-        thread.start()
-        thread.join()
+        in_a_thread(lambda: found.append((x @ x).dtype))
     assert found == [gpugrad.float32]
+
+
+def in_a_thread(work: Any) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def test_one_region_in_two_threads_at_once() -> None:
+    x, region, found = gpugrad.ones(2, 2), gpugrad.autocast("cpu"), []
+
+    def work() -> None:
+        with gpugrad.autocast("cpu", dtype=gpugrad.float16), region:
+            found.append((x @ x).dtype)
+
+    with region:
+        in_a_thread(work)
+        assert (x @ x).dtype is LOW
+    assert found == [LOW] and (x @ x).dtype is gpugrad.float32
 
 
 def test_setting_it_by_hand() -> None:
@@ -130,6 +147,10 @@ def test_old_names_warn() -> None:
     ):
         with pytest.warns(FutureWarning, match=says):
             make()
+    with pytest.warns(DeprecationWarning, match=r"Please use gpugrad.get_autocast_dtype\('cuda'\)"):
+        assert gpugrad.get_autocast_gpu_dtype() is gpugrad.float16
+    with pytest.warns(DeprecationWarning, match="is_autocast_enabled"), gpugrad.autocast("cpu"):
+        assert gpugrad.is_autocast_cpu_enabled()
 
 
 # ---- what is cast ----

@@ -39,11 +39,12 @@ def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
     if enabled is None:
         device_type, enabled = "cuda", device_type
     kind = frozenset({Device(device_type).type})
-    state.enabled = state.enabled | kind if enabled else state.enabled - kind
-    if state.enabled and not state.holds_doors:
+    wanted = state.enabled | kind if enabled else state.enabled - kind
+    if wanted and not state.holds_doors:
         doors.hold()
         state.holds_doors = True
-    elif not state.enabled and state.holds_doors and state.nesting == 0:
+    state.enabled = wanted
+    if not wanted and state.holds_doors and state.nesting == 0:
         doors.release()
         state.holds_doors = False
 
@@ -119,7 +120,6 @@ class autocast:
         self.device = device_type
         self._cache_enabled = is_autocast_cache_enabled() if cache_enabled is None else cache_enabled
         self._enabled = enabled and self._is_possible()
-        self._before: list[tuple[bool, Any, bool]] = []
 
     def _is_possible(self) -> bool:
         """Whether there is such a device and it can compute in such a dtype; else warn."""
@@ -138,17 +138,16 @@ class autocast:
         return False
 
     def __enter__(self) -> autocast:
-        self._before.append(
-            (is_autocast_enabled(self.device), get_autocast_dtype(self.device), is_autocast_cache_enabled())
-        )
+        before = is_autocast_enabled(self.device), get_autocast_dtype(self.device), is_autocast_cache_enabled()
         set_autocast_enabled(self.device, self._enabled)
+        state.before.append(before)
         set_autocast_dtype(self.device, self.fast_dtype)
         autocast_increment_nesting()
         set_autocast_cache_enabled(self._cache_enabled)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        enabled, fast_dtype, cache_enabled = self._before.pop()
+        enabled, fast_dtype, cache_enabled = state.before.pop()
         if autocast_decrement_nesting() == 0:
             clear_autocast_cache()
         set_autocast_enabled(self.device, enabled)

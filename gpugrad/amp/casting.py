@@ -36,6 +36,7 @@ class _State(threading.local):
         self.cache_enabled = True
         self.nesting = 0
         self.holds_doors = False
+        self.before: list[tuple[bool, Any, bool]] = []  # what each region that has begun will restore
         self.cache: dict[int, _Kept] = {}
 
 
