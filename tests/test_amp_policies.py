@@ -18,7 +18,7 @@ from op_table import Row, all_rows
 from test_op_table import flat, in_torch, tensors
 
 import gpugrad
-from gpugrad.amp import doors, policies
+from gpugrad.amp import doors, table
 
 # Rows that differ, and why. What PyTorch refuses is not compared, nor what we refuse in low precision also elsewhere.
 DIFFERENT = {
@@ -86,7 +86,7 @@ def test_results_have_pytorchs_dtypes(
 ) -> None:
     monkeypatch.setattr(doors, "_doors", [])
     monkeypatch.setattr(
-        doors, "POLICIES", {place: {"cpu": by[device]} for place, by in policies.POLICIES.items() if device in by}
+        doors, "POLICIES", {place: {"cpu": by[device]} for place, by in table.POLICIES.items() if device in by}
     )
     warnings.simplefilter("ignore")
     different: dict[str, Any] = {}
@@ -111,5 +111,5 @@ def test_results_have_pytorchs_dtypes(
 
 
 def test_every_place_in_the_table_is_a_function() -> None:
-    for place in policies.POLICIES:
+    for place in table.POLICIES:
         assert callable(doors._function(place)), place

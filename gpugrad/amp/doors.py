@@ -12,8 +12,8 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from ..callpath import specialise
-from .casting import Policy, through
-from .policies import POLICIES
+from .policies import Policy, through
+from .table import POLICIES
 
 _lock = threading.Lock()
 _holders = 0

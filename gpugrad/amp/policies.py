@@ -1,138 +1,134 @@
-"""The table: which functions compute in which dtype inside autocast, on the CPU and on CUDA. The lists are PyTorch's.
-
-https://pytorch.org/docs/stable/amp.html#autocast-op-reference
-
-A function is named by the module it lies in and its name there. Some are not functions of PyTorch's: `perceptron` is the
-op that a `Sequential` makes of linear layers. `as_they_are` are those made here of functions that have a policy, and
-there are one op that has none, or (`update`, the walk) what is never cast: writes in place, gradients.
-"""
+"""The policies: what a function is called with inside autocast, in place of what it was given."""
 
 from __future__ import annotations
 
-from .casting import (
-    Policy,
-    as_state,
-    as_they_are,
-    lower,
-    lower_sums,
-    refused,
-    single,
-    single_borders,
-    single_under_number,
-    single_unless_told,
-    widest,
-)
+from collections.abc import Callable, Iterator
+from typing import Any
 
-_BOTH: dict[Policy, dict[str, str]] = {
-    lower: {
-        "ops.activation": "prelu",
-        "ops.attention": "scaled_dot_product_attention",
-        "ops.conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
-        "ops.linalg_products": "vecdot",
-        "ops.matmul": "addbmm addmm baddbmm bmm linear matmul mm",
-        "ops.perceptron": "perceptron",
-        "ops.recurrent": "_lstm_layer _relu_layer _tanh_layer rnn_relu_cell rnn_tanh_cell",
-    },
-    single: {
-        "ops.cross_entropy": "cross_entropy nll_loss",
-        "ops.linalg_norm": "cdist",
-        "ops.loss": """
-            binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss huber_loss kl_div l1_loss
-            margin_ranking_loss mse_loss multi_margin_loss poisson_nll_loss smooth_l1_loss soft_margin_loss
-            triplet_margin_loss
-        """,
-    },
-    single_unless_told: {"ops.reduce": "prod"},
-    as_they_are: {"engine": "_walk_in_mode", "inplace": "update write"},
-}
+from ..core import Tensor
+from ..dtypes import dtype, float32
+from ..ops.cast import cast
+from .casting import NOTHING, device_type, is_cast, lowered, state
 
-_CPU: dict[Policy, dict[str, str]] = {
-    lower: {"ops.einsum": "tensordot"},
-    lower_sums: {"ops.einsum": "contract"},
-    single: {
-        "ops.grid": "grid_sample",
-        "ops.linalg_decompose": "eigh eigvalsh linalg_qr linalg_svd lstsq matrix_rank pinverse qr svd svdvals",
-        "ops.linalg_more": "tensorinv tensorsolve",
-        "ops.linalg_products": "cond",
-        "ops.linalg_solve": "cholesky cholesky_inverse cholesky_solve inv inverse linalg_cholesky solve",
-        "ops.loss": "binary_cross_entropy",
-        "ops.order": "nanquantile quantile",
-        "ops.pool": """
-            adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d max_pool3d max_pool3d_with_indices max_unpool2d max_unpool3d
-        """,
-        "ops.einsum": "trace",
-    },
-    single_borders: {"ops.pad": "_pad"},
-    widest: {
-        "ops.join": "cat stack",
-        "ops.matmul": "addr",
-        "ops.places": "index_copy",
-    },
-    as_state: {"ops.recurrent": "_gru_layer gru_cell lstm_cell"},
-    as_they_are: {"ops.matmul": "addmv dot mv"},
-}
-
-_CUDA: dict[Policy, dict[str, str]] = {
-    lower: {
-        "ops.einsum": "einsum",
-        "ops.linalg_products": "chain_matmul multi_dot",
-        "ops.matmul": "addmv addr mv",
-        "ops.recurrent": "_gru_layer gru_cell lstm_cell",
-    },
-    single: {
-        "ops.activation": "softplus",
-        "ops.arithmetic": "reciprocal",
-        "ops.distance": "cosine_similarity normalize pairwise_distance",
-        "ops.linalg_norm": "dist",
-        "ops.loss": "multilabel_soft_margin_loss",
-        "ops.normalization": "group_norm layer_norm rms_norm",
-        "ops.power": "pow",
-        "ops.reduce": "logsumexp",
-        "ops.resample": "pick_pixels resample_along",
-        "ops.special": "erfinv",
-        "ops.unary": "acos asin cosh exp expm1 log log10 log1p log2 rsqrt sinh tan",
-    },
-    single_under_number: {"ops.arithmetic": "raw_div"},
-    single_unless_told: {
-        "ops.cumulative": "cumprod cumsum",
-        "ops.linalg_norm": "matrix_norm norm vector_norm",
-        "ops.reduce": "sum",
-        "ops.softmax": "log_softmax softmax",
-    },
-    widest: {
-        "ops.arithmetic": "addcdiv addcmul",
-        "ops.binary": "atan2",
-        "ops.einsum": "bilinear tensordot",
-        "ops.gather": "scatter_add",
-        "ops.grid": "grid_sample",
-        "ops.index": "index_put",
-        "ops.linalg_products": "cross",
-        "ops.matmul": "dot inner vdot",
-    },
-    refused: {"ops.loss": "binary_cross_entropy"},
-    as_they_are: {
-        "ops.binary": "ldexp",
-        "ops.grid": "affine_grid",
-        "ops.linalg_more": "vander",
-        "ops.reduce": "nanmean nansum",
-    },
-}
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+Policy = Callable[[tuple[Any, ...], dict[str, Any], str], Arguments]
 
 
-def _by_place(*lists: dict[Policy, dict[str, str]]) -> dict[str, Policy]:
-    return {
-        f"{module}.{name}": policy
-        for policies in lists
-        for policy, modules in policies.items()
-        for module, names in modules.items()
-        for name in names.split()
-    }
+def _each(args: tuple[Any, ...], kwargs: dict[str, Any], device: str, convert: Callable[[Tensor], Tensor]) -> Arguments:
+    """Convert what may be cast among the arguments, in lists and tuples too."""
+
+    def of(x: Any) -> Any:
+        if is_cast(x, device):
+            return convert(x)
+        return type(x)([of(part) for part in x]) if type(x) in (list, tuple) else x
+
+    return tuple([of(a) for a in args]), {name: of(a) for name, a in kwargs.items()}
 
 
-_ON = {"cpu": _by_place(_BOTH, _CPU), "cuda": _by_place(_BOTH, _CUDA)}
+def lower(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Everything in the dtype of the region."""
+    wanted = state.dtypes[device].numpy
+    return _each(args, kwargs, device, lambda x: lowered(x, wanted))
 
-# Where a function lies -> its policies by device type.
-POLICIES: dict[str, dict[str, Policy]] = {
-    place: {device: policies[place] for device, policies in _ON.items() if place in policies}
-    for place in sorted({*_ON["cpu"], *_ON["cuda"]})
-}
+
+def single(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Everything in float32."""
+    return _each(args, kwargs, device, lambda x: cast(x, float32.numpy))
+
+
+def single_unless_told(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Everything in float32, unless the call says in which dtype it is to be computed."""
+    told = any(isinstance(x, dtype) for x in (*args, *kwargs.values()))
+    return (args, kwargs) if told else single(args, kwargs, device)
+
+
+def widest(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Everything in float32 if something is not in the dtype of the region, else as it is."""
+    wanted = state.dtypes[device].numpy
+    have = {x._array.dtype for x in tensors_in(args, kwargs) if is_cast(x, device)}
+    return (args, kwargs) if have <= {wanted} else single(args, kwargs, device)
+
+
+def lower_sums(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Of `contract`: `lower` where products are summed, as matrix products are; else `widest`, as `mul` is."""
+    labels = {*kwargs["x_labels"], *kwargs["y_labels"]}
+    return (lower if labels - set(kwargs["wanted"]) else widest)(args, kwargs, device)
+
+
+def single_borders(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Of `pad`: float32 where the border is made of the elements beside it."""
+    dims = sum(pair != (0, 0) for pair in kwargs["padding"])
+    mirrored = kwargs["border"] == "replicate" or (kwargs["border"] == "reflect" and dims < 3)
+    return (single if mirrored else as_they_are)(args, kwargs, device)
+
+
+def single_under_number(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Of a division: float32 if a number is divided by a tensor, which is the reciprocal times the number."""
+    return (as_they_are if isinstance(args[0], Tensor) else single)(args, kwargs, device)
+
+
+def as_state(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Of a recurrent cell: in the dtype of the region if its state is, else in float32, which states are added up in."""
+    wanted = state.dtypes[device].numpy
+    hidden = args[1] if len(args) > 1 else kwargs["hx"]
+    low = all(x._array.dtype is wanted for x in tensors_in((hidden,), {}))
+    return (lower if low else single)(args, kwargs, device)
+
+
+def as_they_are(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Nothing is cast, nor inside: for functions made of others that are cast, where PyTorch's are one op that is not."""
+    return args, kwargs
+
+
+def refused(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """RuntimeError: `binary_cross_entropy`, whose gradient leaves the range of float16."""
+    raise RuntimeError(
+        "nn.functional.binary_cross_entropy and nn.BCELoss are unsafe to autocast.\n"
+        "Many models use a sigmoid layer right before the binary cross entropy layer.\n"
+        "In this case, combine the two layers using nn.functional.binary_cross_entropy_with_logits\n"
+        "or nn.BCEWithLogitsLoss.  binary_cross_entropy_with_logits and BCEWithLogits are\n"
+        "safe to autocast."
+    )
+
+
+# ---- the call of a function that has a policy ----
+
+
+def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
+    """The tensors among arguments, in lists and tuples too."""
+    for x in (*args, *kwargs.values()):
+        if isinstance(x, Tensor):
+            yield x
+        elif type(x) in (list, tuple):
+            yield from tensors_in(tuple(x), {})
+
+
+def _device_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """The type of device a call computes on: of 0-d CPU tensors among others, that of the others. None for arrays."""
+    found = None
+    for x in tensors_in(args, kwargs):
+        found = device_type(x)
+        if found != "cpu":
+            break
+    return found
+
+
+def through(plain: Callable[..., Any], policies: dict[str, Policy]) -> Callable[..., Any]:
+    """`plain` as it is called while some thread autocasts; `policies` by device type."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        enabled = state.enabled
+        if not enabled:
+            return plain(*args, **kwargs)
+        device = _device_of(args, kwargs)
+        policy = policies.get(device) if device in enabled else None
+        if policy is None or kwargs.get("out") is not None:  # what is written has the dtype that was asked for
+            return plain(*args, **kwargs)
+        args, kwargs = policy(args, kwargs, device)  # type: ignore[arg-type]
+        state.enabled = NOTHING
+        try:
+            return plain(*args, **kwargs)
+        finally:
+            state.enabled = enabled
+
+    return call
