@@ -8,8 +8,8 @@
 //                       list is always the same number.
 // scale_down<T>         multiplies by limit / (norm + 1e-6) if that is below 1, the norm read from device memory. Bytes
 //                       moved: the gradients twice, and none if there is nothing to scale.
-// unscale<T>            divides by `*scale` (multiplies by its inverse) and makes `*found` 1 if an element was infinite or NaN. Bytes moved: the
-//                       gradients twice, once if there is nothing to divide by.
+// unscale<T>            divides by `*scale` (multiplies by its inverse) and makes `*found` 1 if an element was infinite or
+//                       NaN. Bytes moved: the gradients twice, once if there is nothing to divide by.
 // update_scale          one thread: the next scale of the loss, and how often in a row it was right.
 // accumulate<T>         target += g for contiguous arrays, 16 bytes at a time where both are aligned. Three transfers an
 //                       element.
@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(kChunkThreads)
         finite = finite && is_finite(x);
         if (writes) data[i] = narrow<T>(x * by);
     }
-    if (!finite) *found = 1.0f; // whoever writes it writes the same
+    if (!finite) *found = 1.0f;  // whoever writes it writes the same
 }
 
 template <class T>

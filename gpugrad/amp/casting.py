@@ -58,9 +58,9 @@ def _in_capture(x: Tensor) -> bool:
     """Whether a CUDA graph is being captured, so that what is computed now has its values when the graph is replayed."""
     if device_type(x) != "cuda":
         return False
-    from ..cuda import is_current_stream_capturing
+    from ..cuda import array
 
-    return is_current_stream_capturing()
+    return array.capturing
 
 
 def _kept_cast(x: Tensor, wanted: Any) -> Tensor:

@@ -1,8 +1,8 @@
 """One training run: data, epochs, checkpoints, results.
 
 A checkpoint is written after every epoch, whole or not at all, with everything the next epoch depends on: weights,
-optimizer, scaler, the generator's state and the metrics so far. So a run killed at any moment and resumed ends as one that was
-never killed.
+optimizer, scaler, the generator's state and the metrics so far. So a run killed at any moment and resumed ends as one
+that was never killed.
 """
 
 from __future__ import annotations
