@@ -26,9 +26,7 @@ class _Door:
     def __init__(self, function: FunctionType, policies: dict[str, Policy]) -> None:
         self._function = function
         self._shut = function.__code__
-        plain = FunctionType(
-            self._shut, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-        )
+        plain = FunctionType(self._shut, function.__globals__, function.__name__, function.__defaults__)
         plain.__kwdefaults__ = function.__kwdefaults__
         self._open = _code_that_calls(through(plain, policies), self._shut)
 
@@ -39,30 +37,23 @@ class _Door:
         self._function.__code__ = self._shut
 
 
-_MAKER = """
-def make({frees}):
-    def door(*args, **kwargs):
-        call = "what is called"
-        return call(*args, **kwargs)
-        ({frees})
-    return door
-"""
+def _template(*args: Any, **kwargs: Any) -> Any:
+    call: Any = "what is called"
+    return call(*args, **kwargs)
 
 
 def _code_that_calls(call: Any, like: CodeType) -> CodeType:
-    """Code that hands its arguments to `call`, for a function with the free variables of `like`.
-
-    `call` is a constant of it: a name would be looked up where the function lies.
-    """
-    scope: dict[str, Any] = {}
-    exec(_MAKER.format(frees=", ".join(like.co_freevars)), scope)
-    code = scope["make"](*like.co_freevars).__code__
+    """Code that hands its arguments to `call`. That is a constant of it: a name would be looked up where the function lies."""
+    code = _template.__code__
     constants = tuple(call if c == "what is called" else c for c in code.co_consts)
     return code.replace(co_consts=constants, co_name=like.co_name, co_filename=like.co_filename)
 
 
 def _function(place: str) -> FunctionType:
-    """The function at a place such as `ops.matmul.mm`, without what decorates it; an op with its own call path made."""
+    """The function at a place such as `ops.matmul.mm`, without what decorates it; an op with its own call path made.
+
+    It may not have free variables: code can be exchanged only for code with the same.
+    """
     module, _, name = place.rpartition(".")
     found = getattr(import_module(f"gpugrad.{module}"), name)
     if hasattr(found, "op") and found.__code__.co_name == "_stub":

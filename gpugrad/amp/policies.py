@@ -62,6 +62,13 @@ def single_borders(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
     return (single if mirrored else as_they_are)(args, kwargs, device)
 
 
+def single_windows(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
+    """Of pooling over three dimensions, and of its reverse over two or more: float32."""
+    reverse = "spatial" in kwargs
+    sizes = kwargs["spatial"] if reverse else kwargs.get("kernel") or kwargs["output"]
+    return (single if len(sizes) >= (2 if reverse else 3) else as_they_are)(args, kwargs, device)
+
+
 def single_under_number(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Arguments:
     """Of a division: float32 if a number is divided by a tensor, which is the reciprocal times the number."""
     return (as_they_are if isinstance(args[0], Tensor) else single)(args, kwargs, device)

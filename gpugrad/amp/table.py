@@ -20,6 +20,7 @@ from .policies import (
     single_borders,
     single_under_number,
     single_unless_told,
+    single_windows,
     widest,
 )
 
@@ -57,12 +58,10 @@ _CPU: dict[Policy, dict[str, str]] = {
         "ops.linalg_solve": "cholesky cholesky_inverse cholesky_solve inv inverse linalg_cholesky solve",
         "ops.loss": "binary_cross_entropy",
         "ops.order": "nanquantile quantile",
-        "ops.pool": """
-            adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d max_pool3d max_pool3d_with_indices max_unpool2d max_unpool3d
-        """,
         "ops.einsum": "trace",
     },
     single_borders: {"ops.pad": "_pad"},
+    single_windows: {"ops.pool": "_adaptive_avg_pool _adaptive_max_pool _avg_pool _max_pool _scatter"},
     widest: {
         "ops.join": "cat stack",
         "ops.matmul": "addr",
