@@ -2,7 +2,7 @@
 
 A call of a small op costs as much in Python as in NumPy, so the path unrolls what `op.run` says in general: no loops
 over arguments, no dicts, and nothing saved that no rule will read. `op.function` keeps its identity; its code is
-swapped for the specialised one, and again never.
+swapped for the specialised one, once. (While a thread autocasts, `amp` puts a door before some functions in the same way.)
 
 For a binary op that saves both inputs (multiplication) the text generated is, in short:
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from .ops.names import ELSEWHERE, LATER
 
-_MODULES = "accelerator autograd backends cuda data distributions fft linalg nn optim profiler random return_types special utils version"
+_MODULES = "accelerator amp autograd backends cpu cuda data distributions fft linalg nn optim profiler random return_types special utils version"
 _BY_MODULE = {
     "serialization": "load save",
+    "amp.autocast_mode": """
+        autocast autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_dtype
+        is_autocast_cache_enabled is_autocast_enabled set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled
+    """,
+    "amp.old_names": """
+        get_autocast_cpu_dtype get_autocast_gpu_dtype is_autocast_cpu_enabled set_autocast_cpu_dtype
+        set_autocast_cpu_enabled set_autocast_gpu_dtype
+    """,
     "anomaly": "is_anomaly_enabled",
     "cuda.errors": "OutOfMemoryError",
     "exchange": "from_cupy from_dlpack",

@@ -1,4 +1,5 @@
-// Gradients as they lie in `.grad`: their norm over all parameters, scaling them down to it, adding one to another.
+// Gradients as they lie in `.grad`: their norm over all parameters, scaling them, adding one to another; and the scale of
+// the loss they are of.
 //
 // norm_parts<KIND, T>   each block reduces its chunk of a tensor (see tensors.cuh) to one double at `parts[blockIdx.x]`: the
 //                       sum of |x|^p, or the maximum of |x|. float32 within a thread and its block for float16, bfloat16
@@ -7,9 +8,13 @@
 //                       list is always the same number.
 // scale_down<T>         multiplies by limit / (norm + 1e-6) if that is below 1, the norm read from device memory. Bytes
 //                       moved: the gradients twice, and none if there is nothing to scale.
+// unscale<T>            divides by `*scale` (multiplies by its inverse) and makes `*found` 1 if an element was infinite or
+//                       NaN. Bytes moved: the gradients twice, once if there is nothing to divide by.
+// update_scale          one thread: the next scale of the loss, and how often in a row it was right.
 // accumulate<T>         target += g for contiguous arrays, 16 bytes at a time where both are aligned. Three transfers an
 //                       element.
 // accumulate_strided    the same for arrays of any strides, the target's without repeats: an element a thread, four in flight.
+#include "math.cuh"
 #include "strides.cuh"
 #include "tensors.cuh"
 
@@ -78,6 +83,46 @@ __global__ void __launch_bounds__(kChunkThreads)
     }
     for (int64 i = part.packed + threadIdx.x; i < part.end; i += kChunkThreads)
         data[i] = narrow<T>(widen(data[i]) * by);
+}
+
+template <class T>
+__global__ void __launch_bounds__(kChunkThreads)
+    unscale(const __grid_constant__ Tensors<1> tensors, const float* scale, float* found) {
+    using C = Compute<T>;
+    const C by = static_cast<C>(static_cast<float>(1.0 / *scale));
+    const bool writes = by != C(1);
+    const Part part = part_of_block<T>(tensors);
+    T* data = static_cast<T*>(tensors.data[0][part.number]);
+    bool finite = true;
+    for (int64 i = part.begin + threadIdx.x * kPack<T>; i < part.packed; i += kChunkThreads * kPack<T>) {
+        auto pack = load_pack<kPack<T>>(data + i);
+#pragma unroll
+        for (int w = 0; w < kPack<T>; ++w) {
+            const C x = widen(pack.item[w]);
+            finite = finite && is_finite(x);
+            pack.item[w] = narrow<T>(x * by);
+        }
+        if (writes) store_pack<kPack<T>>(data + i, pack);
+    }
+    for (int64 i = part.packed + threadIdx.x; i < part.end; i += kChunkThreads) {
+        const C x = widen(data[i]);
+        finite = finite && is_finite(x);
+        if (writes) data[i] = narrow<T>(x * by);
+    }
+    if (!finite) *found = 1.0f;  // whoever writes it writes the same
+}
+
+template <class T>
+__global__ void update_scale(T* scale, int* tracker, const T* found, double growth, T backoff, int interval) {
+    if (*found != T(0)) {
+        *scale *= backoff;
+        *tracker = 0;
+        return;
+    }
+    const int successes = *tracker + 1;
+    const T grown = static_cast<T>(*scale * growth);
+    if (successes == interval && is_finite(grown)) *scale = grown;
+    *tracker = successes == interval ? 0 : successes;
 }
 
 template <class T> __global__ void __launch_bounds__(kChunkThreads) accumulate(int64 n, T* target, const T* g) {

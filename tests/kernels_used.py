@@ -19,6 +19,7 @@ os.environ["GPUGRAD_SIMULATE"] = "1"
 import gpugrad
 from gpugrad import nn
 from gpugrad.cuda import backend
+from gpugrad.ops.gradient_scale import unscale, update_scale
 from gpugrad.ops.mask import put_at_full_mask
 from gpugrad.ops.statistics import _bincount
 
@@ -279,6 +280,9 @@ def step(name: str, options: dict[str, Any], dtype: Any) -> None:
         model(empty(dtype, 4, 8).detach()).sum().backward()
     for norm in (1.0, 2.0, 3.0, float("inf")):
         nn.utils.clip_grad_norm_(model.parameters(), 1.0, norm)
+    scale, tracker, found = (gpugrad.ones((), dtype=d, device="cuda")._array for d in (float, gpugrad.int32, float))
+    unscale(*[p.grad._array for p in model.parameters()], scale, found)
+    update_scale(scale, tracker, found, growth=2.0, backoff=0.5, interval=3)
     optimizer.step()
 
 

@@ -27,6 +27,7 @@ NAMES: dict[str, str] = {
         current_accelerator device_count is_available set_device_index
     """,
     "amp": """
+        GradScaler autocast custom_bwd custom_fwd grad_scaler.OptState is_autocast_available
     """,
     "autograd": """
         Function Variable grad
@@ -44,7 +45,11 @@ NAMES: dict[str, str] = {
         FloatTensor LongTensor device_count empty_cache is_available is_bf16_supported manual_seed manual_seed_all
         set_device synchronize
     """,
+    "cpu.amp": """
+        GradScaler autocast
+    """,
     "cuda.amp": """
+        GradScaler autocast custom_bwd custom_fwd
     """,
     "distributions": """
         Categorical Normal

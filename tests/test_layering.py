@@ -25,7 +25,7 @@ LAYERS = [
         "fft",
         "settings",
     },
-    {"autograd", "backends", "cuda", "lazy_names", "legacy_types", "toplevel"},
+    {"amp", "autograd", "backends", "cpu", "cuda", "lazy_names", "legacy_types", "toplevel"},
     {"accelerator", "version"},
     {"nn", "optim", "utils", "distributions"},
     {"profiler"},

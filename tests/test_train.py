@@ -51,15 +51,16 @@ def test_one_seed_gives_the_same_losses_to_the_last_bit(tmp_path: Path) -> None:
     assert losses(tmp_path / "c") != losses(tmp_path / "a")
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_run_resumed_ends_as_one_never_stopped(tmp_path: Path, optimizer: str) -> None:
-    common = ["--optimizer", optimizer]
+@pytest.mark.parametrize("common", [["--optimizer", "adam"], ["--optimizer", "sgd"], ["--amp", "fp16"]])
+def test_a_run_resumed_ends_as_one_never_stopped(tmp_path: Path, common: list[str]) -> None:
     assert main(["train", "--epochs", "4", "--out", str(tmp_path / "whole"), *common]) == 0
     for epochs in ("2", "4"):
         assert main(["train", "--resume", "--epochs", epochs, "--out", str(tmp_path / "parts"), *common]) == 0
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(np.array_equal(whole[k], parts[k]) for k in whole)
+    whole, parts = (gpugrad.load(tmp_path / name / "checkpoint.pt") for name in ("whole", "parts"))
+    assert whole.get("scaler") == parts.get("scaler") and ("scaler" in whole) == ("fp16" in common)
 
 
 def test_a_run_killed_and_resumed_ends_as_one_never_killed(tmp_path: Path) -> None:
@@ -160,9 +161,9 @@ def test_the_device_s_loss_curve_is_the_cpu_s(model: str, optimizer: str, device
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize(("model", "amp"), [("mlp", []), ("cnn", []), ("mlp", ["--amp", "fp16"])])
 def test_a_step_on_the_device_waits_for_nothing(
-    model: str, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: str, amp: list[str], device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images and their order are there: ten steps more copy nothing more, and the host waits no more often."""
     from gpugrad.cuda import backend
@@ -179,7 +180,7 @@ def test_a_step_on_the_device_waits_for_nothing(
         for part, of in (("train", number), ("t10k", 40)):
             write_idx(data / f"{part}-images-idx3-ubyte", images[:of])
             write_idx(data / f"{part}-labels-idx1-ubyte", labels[:of])
-        options = ["--model", model, "--data", str(data), "--epochs", "1", "--batch-size", "16"]
+        options = ["--model", model, "--data", str(data), "--epochs", "1", "--batch-size", "16", *amp]
         for run in range(2):  # what is made once and kept is there in the second
             counters.reset()
             assert main(["train", "--device", device, *options, "--out", str(tmp_path / f"{number} {run}")]) == 0

@@ -182,8 +182,8 @@ def manual_seed_all(seed: int) -> None:
 def __getattr__(name: str) -> Any:
     if name == "kernel":  # to decorate with it takes no device
         return importlib.import_module(".user_kernel", __name__).kernel
-    if name == "nvtx":
-        return importlib.import_module(".nvtx", __name__)
+    if name in ("amp", "nvtx"):
+        return importlib.import_module(f".{name}", __name__)
     if name in _LATE:
         if not is_available():
             return absent.stand_in(name)
@@ -198,7 +198,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE, "kernel", "nvtx"})
+    return sorted({*globals(), *_LATE, "amp", "kernel", "nvtx"})
 
 
 __all__ = [

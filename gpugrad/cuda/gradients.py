@@ -1,4 +1,4 @@
-"""Launchers of kernels/gradients.cu: norms over all gradients, scaling them down to it, adding one to another."""
+"""Launchers of kernels/gradients.cu: norms over all gradients, scaling them, adding one to another; the scale of a loss."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ..dtypes import FLOATS
 from ..ops.arithmetic import accumulate
 from ..ops.gradient_norm import scale_down, total_norm
+from ..ops.gradient_scale import unscale, update_scale
 from .array import DeviceArray, empty
 from .launches import Once, repeated
 from .module import blocks_for, cuda_name, grid_over, kernels
@@ -46,16 +47,42 @@ def _(*arrays: DeviceArray, norm_type: float) -> Any:
 @scale_down.kernel
 def _(*arrays: DeviceArray, max_norm: float) -> Any:
     *given, total = arrays
-    for dtype in {x.dtype for x in given}:
-        mine = [x for x in given if x.dtype == dtype]
+    for dtype, mine in _by_dtype(given).items():
         beside = total if total.dtype == dtype else total.astype(dtype)
-        flat = [x if x.flags.c_contiguous else x.copy() for x in mine]
-        (kernel,) = kernels("gradients.cu", f"gpugrad::scale_down<{cuda_name(dtype)}>")
-        for table, _ in _tables(flat, dtype):
-            kernel((table.blocks,), (_THREADS,), (table.packed(), beside, np.float64(max_norm)))
-        for x, copy in zip(mine, flat):
-            if copy is not x:
-                x[...] = copy
+        _write_all("scale_down", dtype, mine, beside, np.float64(max_norm))
+
+
+@unscale.kernel
+def _(*arrays: DeviceArray) -> Any:
+    *given, scale, found = arrays
+    for dtype, mine in _by_dtype(given).items():
+        _write_all("unscale", dtype, mine, scale, found)
+
+
+@update_scale.kernel
+def _(
+    scale: DeviceArray, tracker: DeviceArray, found: DeviceArray, *, growth: float, backoff: float, interval: int
+) -> None:
+    (kernel,) = kernels("gradients.cu", "gpugrad::update_scale<float>")
+    kernel((1,), (1,), (scale, tracker, found, np.float64(growth), np.float32(backoff), np.int32(interval)))
+
+
+def _by_dtype(arrays: list[Any]) -> dict[Any, list[Any]]:
+    found: dict[Any, list[Any]] = {}
+    for x in arrays:
+        found.setdefault(x.dtype, []).append(x)
+    return found
+
+
+def _write_all(name: str, dtype: Any, arrays: list[Any], *arguments: Any) -> None:
+    """Launch a kernel that writes all of `arrays`, which have one dtype; others than contiguous ones by way of copies."""
+    flat = [x if x.flags.c_contiguous else x.copy() for x in arrays]
+    (kernel,) = kernels("gradients.cu", f"gpugrad::{name}<{cuda_name(dtype)}>")
+    for table, _ in _tables(flat, dtype):
+        kernel((table.blocks,), (_THREADS,), (table.packed(), *arguments))
+    for x, copy in zip(arrays, flat):
+        if copy is not x:
+            x[...] = copy
 
 
 def _tables(arrays: list[Any], dtype: Any) -> list[tuple[Table, list[Any]]]:

@@ -42,7 +42,7 @@ class _Batch:
         for k, column in enumerate(numbers):
             self._table.point_numbers(k, column)
 
-    def run(self, rule: str, options: list[float], lr: Any, grads: list[Any], done: Any) -> None:
+    def run(self, rule: str, options: list[float], lr: Any, grads: list[Any], done: Any, found: Any) -> None:
         mine = grads if len(grads) == len(self._members) else [grads[i] for i in self._members]
         contiguous = [g if g.flags.c_contiguous and g.dtype == self._dtype else self._converted(g) for g in mine]
         self._table.point(1, contiguous)
@@ -52,7 +52,7 @@ class _Batch:
         values = np.array(options, compute)
         kernel = _update(rule, self._dtype, compute)
         packed = values.view(np.dtype((np.void, values.nbytes)))[0]
-        kernel((self._table.blocks,), (_THREADS,), (self._table.packed(), packed, lr, done))
+        kernel((self._table.blocks,), (_THREADS,), (self._table.packed(), packed, lr, done, found))
         for x, copy in self._copies:
             x[...] = copy
 
@@ -127,7 +127,7 @@ def _launcher(numbers: int, rule: Callable[..., tuple[str, int, list[float]]]) -
             workspace.on_device = plan = _Plan(kept, columns[:lists], columns[lists:])
         rate, array = (0.0, _as_float32(lr)) if isinstance(lr, DeviceArray) else (lr, None)
         for batch in plan.batches:
-            batch.run(name, [rate, *values], array, columns[1], plan.done)
+            batch.run(name, [rate, *values], array, columns[1], plan.done, workspace.found_inf)
 
     return launch
 

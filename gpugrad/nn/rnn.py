@@ -23,6 +23,13 @@ _MODES: dict[str, tuple[int, Callable[..., Any]]] = {  # gates, function
 }
 
 
+def _autocasts() -> bool:
+    """Whether ops convert what they are given."""
+    from ..amp.casting import state
+
+    return bool(state.enabled)
+
+
 class RNNBase(Module):
     """What recurrent layers share: their weights, and the order of what goes in and comes out.
 
@@ -117,7 +124,7 @@ class RNNBase(Module):
         return out.squeeze(time), [s.squeeze(1) for s in last]
 
     def _over(self, input: Tensor, sizes: Any, hx: Any, batch: int, order: Any) -> tuple[Any, list[Tensor]]:
-        if input.dtype != self.weight_ih_l0.dtype:
+        if input.dtype != self.weight_ih_l0.dtype and not _autocasts():
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({self.weight_ih_l0.dtype}). Convert "
                 f"input: input.to({self.weight_ih_l0.dtype}), or convert model: model.to({input.dtype})"

@@ -173,6 +173,8 @@ def inner(input: Any, other: Any, *, out: Tensor | None = None) -> Any:
     """Sums of products over the last dimension of both."""
     if input.ndim == 0 or other.ndim == 0:
         result = mul(input, other)
+    elif input.ndim == 1 and input.shape == other.shape:
+        result = dot(input, other)
     else:
         flat = other.reshape((-1, other.shape[-1]))
         result = matmul(input, adjoint(flat)).reshape((*input.shape[:-1], *other.shape[:-1]))

@@ -60,6 +60,7 @@ class Workspace:
         self._scratch: dict[Any, list[Any]] = {}
         self._rates = _Rates(math.nan)
         self.on_device: Any = None  # what the kernels of a device keep: theirs alone
+        self.found_inf: Any = None  # a 0-d array on that device: where it is not 0 they leave everything as it is
 
     def advance(self, steps: Sequence[Any]) -> list[float]:
         """Add 1 to every step count (0-d arrays); returns them as numbers."""

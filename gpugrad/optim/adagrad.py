@@ -16,6 +16,8 @@ class Adagrad(Optimizer):
     ValueError for options out of range. `foreach` and `fused` are accepted and change nothing.
     """
 
+    _skips_on_device = True
+
     def __init__(
         self,
         params: Params,

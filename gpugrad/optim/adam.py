@@ -15,6 +15,8 @@ class Adam(Optimizer):
     ValueError for options out of range. `foreach`, `capturable` and `fused` are accepted and change nothing.
     """
 
+    _skips_on_device = True
+
     def __init__(
         self,
         params: Params,

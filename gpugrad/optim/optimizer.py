@@ -125,10 +125,16 @@ class Optimizer:
     """
 
     _opt_called = False  # whether a step has been taken: learning-rate schedulers ask
+    # Whether a `step` on a CUDA device is skipped there, without the host, if `found_inf` (0-d, beside the parameters) is
+    # not 0: true of steps that do nothing but `_update`. `amp.GradScaler` sets it for the time of a step.
+    _skips_on_device: Any = False
+    found_inf: Tensor | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
+            if "_skips_on_device" not in cls.__dict__:
+                cls._skips_on_device = False
             cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -248,9 +254,9 @@ class Optimizer:
             columns.append(
                 self._column(params, name, lambda fresh: zeros_beside(*[p._array for p in fresh], fill=fill))
             )
-        function(
-            *chain.from_iterable(columns), *kept, workspace=self._workspaces[id(params[0]), len(params)], **options
-        )
+        workspace = self._workspaces[id(params[0]), len(params)]
+        workspace.found_inf = None if self.found_inf is None else self.found_inf._array
+        function(*chain.from_iterable(columns), *kept, workspace=workspace, **options)
         mark_written(*params)
 
     def _column(self, params: list[Tensor], name: str, make: Callable[[list[Tensor]], list[Any]]) -> list[Any]:

@@ -15,6 +15,8 @@ class RMSprop(Optimizer):
     ValueError for options out of range. `capturable` and `foreach` are accepted and change nothing.
     """
 
+    _skips_on_device = True
+
     def __init__(
         self,
         params: Params,

@@ -16,6 +16,8 @@ class Rprop(Optimizer):
     ValueError for options out of range. `foreach` and `capturable` are accepted and change nothing.
     """
 
+    _skips_on_device = True
+
     def __init__(
         self,
         params: Params,

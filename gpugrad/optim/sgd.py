@@ -48,6 +48,11 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
+    @property
+    def _skips_on_device(self) -> bool:
+        """Not with damped momentum: a buffer that has been made says that the first gradient is in it."""
+        return not any(group["momentum"] and group["dampening"] for group in self.param_groups)
+
     def step(self, closure: Closure | None = None) -> Any:
         loss = None if closure is None else self._loss(closure)
         for group, params in self._groups():

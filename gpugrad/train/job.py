@@ -1,8 +1,8 @@
 """One training run: data, epochs, checkpoints, results.
 
 A checkpoint is written after every epoch, whole or not at all, with everything the next epoch depends on: weights,
-optimizer, the generator's state and the metrics so far. So a run killed at any moment and resumed ends as one that was
-never killed.
+optimizer, scaler, the generator's state and the metrics so far. So a run killed at any moment and resumed ends as one
+that was never killed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import numpy as np
 import gpugrad
 
 from .. import nn, optim
+from ..amp import GradScaler, autocast
 from ..data import load_digits, load_image_folder
 from ..nn import functional as F
 from . import models
 from .report import Progress, write_metrics, write_picture
 
 OPTIMIZERS: dict[str, Any] = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
+PRECISIONS: dict[str | None, Any] = {None: None, "bf16": gpugrad.bfloat16, "fp16": gpugrad.float16}
 # What must be the same for a run to be resumed.
-IDENTITY = ("model", "data", "batch_size", "lr", "optimizer", "seed")
-STATE = {"options", "model", "optimizer", "random", "metrics"}
+IDENTITY = ("model", "data", "batch_size", "lr", "optimizer", "amp", "seed")
+STATE = {"options", "model", "optimizer", "random", "metrics"}  # and "scaler", where there is one
 
 
 class Images:
@@ -65,15 +67,16 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     gpugrad.manual_seed(options.seed)
     model = models.build(options.model, images.shape, images.classes).to(device)
     optimizer = OPTIMIZERS[options.optimizer](model.parameters(), lr=options.lr)
+    scaler = GradScaler(device, enabled=options.amp == "fp16")
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     rows: list[dict[str, Any]] = []
     if options.resume:
-        rows = _resume(checkpoint, options, model, optimizer)
+        rows = _resume(checkpoint, options, model, optimizer, scaler)
     with Progress(options.epochs, len(images.train[1])) as progress:
         for epoch in range(len(rows) + 1, options.epochs + 1):
-            rows.append(_epoch(epoch, options, images, model, optimizer, progress))
-            _save(checkpoint, options, model, optimizer, rows)
+            rows.append(_epoch(epoch, options, images, model, optimizer, scaler, progress))
+            _save(checkpoint, options, model, optimizer, scaler, rows)
             write_metrics(out / "metrics.csv", rows)
     write_picture(out / "curves.png", rows)
     last = rows[-1]
@@ -82,7 +85,13 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _epoch(
-    epoch: int, options: argparse.Namespace, images: Images, model: nn.Module, optimizer: Any, progress: Any
+    epoch: int,
+    options: argparse.Namespace,
+    images: Images,
+    model: nn.Module,
+    optimizer: Any,
+    scaler: GradScaler,
+    progress: Any,
 ) -> dict[str, Any]:
     """Go through the training images once, in an order the generator draws, then measure on the test images."""
     began = time.perf_counter()
@@ -90,15 +99,18 @@ def _epoch(
     order = gpugrad.randperm(len(y)).to(y.device)
     # Of losses and of right answers, beside the images: nobody waits for them
     sums = gpugrad.zeros(2, dtype=gpugrad.float64, device=y.device)
+    half = autocast(y.device.type, dtype=PRECISIONS[options.amp], enabled=options.amp is not None)
     model.train()
     for start in range(0, len(y), options.batch_size):
         index = order[start : start + options.batch_size]
         batch, target = x[index], y[index]
         optimizer.zero_grad()
-        logits = model(batch)
-        loss = F.cross_entropy(logits, target)
-        loss.backward()
-        optimizer.step()
+        with half:
+            logits = model(batch)
+            loss = F.cross_entropy(logits, target)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         right = (logits.argmax(1) == target).sum()
         sums.add_(gpugrad.stack([loss.detach().double() * len(target), right.double()]))
         seen = start + len(target)
@@ -133,7 +145,12 @@ def _identity(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _save(
-    path: Path, options: argparse.Namespace, model: nn.Module, optimizer: Any, rows: list[dict[str, Any]]
+    path: Path,
+    options: argparse.Namespace,
+    model: nn.Module,
+    optimizer: Any,
+    scaler: GradScaler,
+    rows: list[dict[str, Any]],
 ) -> None:
     state = {
         "options": _identity(options),
@@ -142,10 +159,14 @@ def _save(
         "random": gpugrad.get_rng_state(),
         "metrics": rows,
     }
+    if scaler.is_enabled():
+        state["scaler"] = scaler.state_dict()
     gpugrad.save(state, path)
 
 
-def _resume(path: Path, options: argparse.Namespace, model: nn.Module, optimizer: Any) -> list[dict[str, Any]]:
+def _resume(
+    path: Path, options: argparse.Namespace, model: nn.Module, optimizer: Any, scaler: GradScaler
+) -> list[dict[str, Any]]:
     """Take up the checkpoint at `path`; a fresh start if there is none yet. ValueError if its options differ, or it is another file."""
     if not path.exists():
         return []
@@ -160,5 +181,6 @@ def _resume(path: Path, options: argparse.Namespace, model: nn.Module, optimizer
         raise ValueError(f"{path} was written with {', '.join(different)}: resume with the same, or use another --out")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    scaler.load_state_dict(state.get("scaler", {}))
     gpugrad.set_rng_state(state["random"])
     return list(state["metrics"])

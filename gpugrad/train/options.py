@@ -20,6 +20,7 @@ def add_train_command(commands: Any) -> None:
     p.add_argument("--batch-size", type=positive(int), default=32, help="default: 32")
     p.add_argument("--lr", type=positive(float), help="learning rate (default: 0.002, for sgd 0.1)")
     p.add_argument("--optimizer", choices=tuple(DEFAULT_RATES), default="adam", help="default: adam")
+    p.add_argument("--amp", choices=("bf16", "fp16"), help="train in this half precision where it is enough")
     p.add_argument("--seed", type=int, default=0, help="default: 0")
     p.add_argument("--out", metavar="DIR", default="runs/train", help="where results go (default: runs/train)")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
