@@ -58,7 +58,10 @@ def uses() -> list[Use]:
     for path in PACKAGE.rglob("*.py"):
         if "simulator" in path.parts:
             continue
-        tree = ast.parse(path.read_text())
+        text = path.read_text()
+        if not re.search(r"\bcp\b|cupy\(", text):
+            continue
+        tree = ast.parse(text)
         calls = {id(n.func): n for n in ast.walk(tree) if isinstance(n, ast.Call)}
         inner = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
         for node in ast.walk(tree):

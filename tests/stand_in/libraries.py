@@ -33,13 +33,13 @@ LIBRARIES: dict[str, tuple[tuple[str, ...], str | None]] = {
 
 def build() -> list[Path]:
     """The libraries, in the order they are to be loaded in."""
-    runtime, modules = simulator.runtime_library("plain"), _modules()
+    runtime, modules = simulator.runtime_library("plain").resolve(), _modules()
     parts = [
         str(runtime),
         *map(str, modules.values()),
         *(p.read_text() for p in sorted(HERE.glob("*.*c*")) if p.is_file()),
     ]
-    folder = cache.folder() / "stand-in" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    folder = (cache.folder() / "stand-in").resolve() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=folder.parent))
@@ -70,7 +70,7 @@ def _compile(made: Path, folder: Path, runtime: Path, name: str, own: tuple[str,
     below = runtime if name == DRIVER else made / DRIVER
     flags = [
         "-std=c++17",
-        "-O2",
+        "-O1",
         "-g1",
         "-fPIC",
         "-shared",

@@ -70,7 +70,9 @@ class Compiler:
             # clang's "bounds" is more than g++'s, and stops the process
             own = ("-fsanitize=bounds", "--param", "tsan-instrument-func-entry-exit=0")
             return (*KERNEL_FLAGS, *gcc, *CHECK_FLAGS, *(own if self.is_gcc else ["-fsanitize=array-bounds"]))
-        return (*KERNEL_FLAGS, *gcc, *sanitizer_flags(mode))
+        # The address sanitizer's checks as calls: g++ takes a fifth less time than to write each of them out
+        called = ("--param", "asan-instrumentation-with-call-threshold=0") if self.is_gcc and "address" in mode else ()
+        return (*KERNEL_FLAGS, *gcc, *called, *sanitizer_flags(mode))
 
 
 def sanitizer_flags(mode: str) -> tuple[str, ...]:
