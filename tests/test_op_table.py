@@ -6,6 +6,7 @@ the garbage collector.
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -137,14 +138,25 @@ def test_derivatives_agree_with_finite_differences(row: Row, sample: Sample) -> 
 def test_any_memory_layout_gives_the_same(row: Row) -> None:
     for sample in row.samples:
         arrays = row.inputs(sample, main_dtype(row))
-        spread = [strided(a) for a in arrays]
-        plain = flat(row.call(gpugrad, *[gpugrad.from_numpy(a) for a in arrays]))
-        other = flat(row.call(gpugrad, *[gpugrad.from_numpy(a) for a in spread]))
-        for a, b in zip(plain, other, strict=True):
-            if isinstance(a, gpugrad.Tensor):
-                np.testing.assert_allclose(to_numpy(a), to_numpy(b), rtol=1e-9, atol=1e-12)
-            else:
-                assert a == b
+        plain, *others = [values_and_gradients(row, arrays, layout) for layout in (np.copy, strided, reversed_dims)]
+        for other in others:
+            for a, b in zip(plain, other, strict=True):
+                if isinstance(a, np.ndarray):
+                    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+                else:
+                    assert a == b
+
+
+def values_and_gradients(row: Row, arrays: list[np.ndarray], layout: Callable[[np.ndarray], np.ndarray]) -> list[Any]:
+    """What the op returns and what comes back to its inputs, with inputs and cotangents laid out by `layout`."""
+    wanted = [row.grad and f for f in differentiable(arrays)]
+    inputs = [gpugrad.from_numpy(layout(a)).requires_grad_(w) for a, w in zip(arrays, wanted)]
+    outs = flat(row.call(gpugrad, *inputs))
+    roots = [t for t in outs if isinstance(t, gpugrad.Tensor) and t.requires_grad]
+    rng = np.random.default_rng(0)
+    cotangents = [gpugrad.from_numpy(layout(rng.uniform(0.5, 1.5, t.shape).astype(to_numpy(t).dtype))) for t in roots]
+    gpugrad.autograd.backward(roots, cotangents)
+    return [to_numpy(t) if isinstance(t, gpugrad.Tensor) else t for t in (*outs, *(x.grad for x in inputs))]
 
 
 def main_dtype(row: Row) -> str:
@@ -158,6 +170,11 @@ def strided(array: np.ndarray) -> np.ndarray:
     view = buffer[(..., *(slice(None, None, 2) for _ in array.shape))].T
     view[...] = array
     return view
+
+
+def reversed_dims(array: np.ndarray) -> np.ndarray:
+    """The same values without gaps, the first dimension lying closest together: what `transpose` makes."""
+    return array.T.copy().T
 
 
 @pytest.mark.parametrize("row", ROWS, ids=case_id)

@@ -30,7 +30,7 @@ def _embedding(weight: Any, index: Any, *, padding_idx: int) -> Any:
 @op
 def add_embedding_rows(g: Any, index: Any, *, shape: tuple[int, ...], padding_idx: int) -> Any:
     """Zeros of `shape` (rows, width) with the rows of `g` added at `index`, but for those of `padding_idx`."""
-    out = np.zeros_like(g, shape=shape)
+    out = np.zeros_like(g, shape=shape, order="C")
     _add_rows(out, g, index, padding_idx)
     return out
 

@@ -145,7 +145,7 @@ def _overlaps(size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
 @op
 def add_strided(g: Any, *, shape: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
     """Zeros of `shape` with each element of `g` added where `_as_strided` had read it."""
-    out = np.zeros_like(g, shape=shape)
+    out = np.zeros_like(g, shape=shape, order="C")
     places = _as_strided(np.arange(out.size), size=g.shape, stride=stride, offset=offset)
     np.add.at(out.reshape(-1), places.reshape(-1), g.reshape(-1))
     return out
