@@ -159,6 +159,34 @@ def values_and_gradients(row: Row, arrays: list[np.ndarray], layout: Callable[[n
     return [to_numpy(t) if isinstance(t, gpugrad.Tensor) else t for t in (*outs, *(x.grad for x in inputs))]
 
 
+# Formulas, which keep an order here as all do, a copy that keeps its order, and transposes of what was computed.
+IN_ORDER_IN_TORCH_ALONE = {"logsigmoid", "rrelu", "pow_scalar_low", "pow_from_2", "pow_from_half", "multigammaln"}
+IN_ORDER_IN_TORCH_ALONE |= {"mvlgamma", "matrix_power", "linalg.solve from the right", "svd"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=case_id)
+def test_what_lies_in_order_in_torch_does_here(row: Row, torch: Any) -> None:
+    """So that `view` works on every result that it works on in PyTorch."""
+    if not row.like_torch or row.view or row.name in IN_ORDER_IN_TORCH_ALONE:
+        return
+    for sample in row.samples:
+        arrays = row.inputs(sample, main_dtype(row))
+        for change in (lambda t: t.transpose(0, -1).contiguous().transpose(0, -1), lambda t: t[:1].expand(t.shape)):
+            try:
+                theirs = flat(row.call(torch, *[relaid(in_torch(torch, a), change) for a in arrays]))
+                ours = flat(row.call(gpugrad, *[relaid(gpugrad.from_numpy(a), change) for a in arrays]))
+            except (RuntimeError, UserWarning):  # a matrix of one row repeated has no inverse
+                continue
+            for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+                if isinstance(a, gpugrad.Tensor) and b.is_contiguous():
+                    assert a.is_contiguous(), f"output {k}: strides {a.stride()}, in PyTorch {b.stride()}"
+
+
+def relaid(t: Any, change: Callable[[Any], Any]) -> Any:
+    """A floating `t` of several dimensions after `change`, others as they are: indices keep their values."""
+    return change(t) if t.ndim > 1 and t.is_floating_point() and t.shape[0] else t
+
+
 def main_dtype(row: Row) -> str:
     """float64, unless the op is for other dtypes only."""
     return "float64" if "float64" in row.dtypes else row.dtypes[0]

@@ -18,7 +18,7 @@ from ..op import op
 from ..random import engine_of
 from .cast import cast
 from .create import device_for, make, pinned
-from .dims import as_size
+from .dims import as_size, memory_order
 from .sort import argsort
 
 __all__ = [
@@ -204,10 +204,10 @@ def _beside(array: Any, dtype: Any = None) -> Any:
     return empty_beside(array, dtype=array.dtype if dtype is None else dtype)
 
 
-@op
+@op(ordered=False)
 def empty_beside(x: Any, *, dtype: Any) -> Any:
     """An uninitialised array like `x`."""
-    return np.empty_like(x, dtype=dtype, order="C" if 0 in x.strides else "K")
+    return np.empty_like(x, dtype=dtype, order=memory_order(x))
 
 
 def rand_like(
