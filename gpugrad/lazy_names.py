@@ -19,6 +19,7 @@ _BY_MODULE = {
     "cuda.errors": "OutOfMemoryError",
     "exchange": "from_cupy from_dlpack",
     "expr": "elementwise",
+    "layouts": "contiguous_format layout memory_format preserve_format strided",
     "printing": "set_printoptions",
     "random": "Generator default_generator get_rng_state initial_seed manual_seed seed set_rng_state",
     "settings": """

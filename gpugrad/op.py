@@ -433,8 +433,8 @@ def promote(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def weak(x: Any, target: Any) -> Any:
-    """A Python scalar that NumPy will let take the dtype `target`."""
-    return x if type(x) in WEAK[target] else np.asarray(x, target)[()]
+    """A Python scalar that NumPy will let take the dtype `target`; an int that does not fit wraps around."""
+    return x if type(x) in WEAK[target] else np.asarray(x).astype(target)[()]
 
 
 def _pick_body(x: Any, *, index: int) -> Any:

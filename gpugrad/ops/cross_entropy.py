@@ -300,9 +300,9 @@ def _legacy(size_average: bool | None, reduce: bool | None, reduction: str) -> s
     """The reduction that PyTorch's old flags mean."""
     if size_average is None and reduce is None:
         return reduction
-    if reduce is False:
+    if reduce is not None and not reduce:
         return "none"
-    return "sum" if size_average is False else "mean"
+    return "mean" if size_average is None or size_average else "sum"
 
 
 def cross_entropy(

@@ -36,7 +36,7 @@ def as_size(size: Sequence[Any]) -> tuple[int, ...]:
     return tuple(map(operator.index, size))
 
 
-def memory_order(x: Any) -> str:
+def memory_order(x: Any) -> Any:  # a str: one of four literals, to the stubs of NumPy
     """NumPy's name of the layout of what is made like the array `x`: "K", that of `x`, or "C" if `x` is expanded.
 
     An expanded array has no order to keep. NumPy would put its repeated dimensions last, PyTorch puts all in order.
