@@ -160,6 +160,21 @@ def _gather(roots: Sequence[Parent]) -> list[Node]:
     return sorted(seen, key=_by_seq)
 
 
+def boundary(roots: Sequence[Parent], since: int) -> list[Parent]:
+    """What the gradients of `roots` go to that was there before `since`, a reading of the clock: leaves and nodes."""
+    stack, seen, found = list(roots), set(roots), []
+    while stack:
+        place = stack.pop()
+        if type(place) is not Node or place.seq < since:
+            found.append(place)
+            continue
+        for parent in place.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return found
+
+
 def _needed(order: list[Node], targets: dict[Any, int]) -> set[Any]:
     """The nodes and leaves through which a target can be reached."""
     needed: set[Any] = set(targets)
