@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .ops.names import ELSEWHERE, LATER
 
-_MODULES = "accelerator amp autograd backends cpu cuda data distributions fft linalg nn optim profiler random return_types special utils version"
+_MODULES = "accelerator amp autograd backends cpu cuda data distributions fft func linalg nn optim profiler random return_types special utils version"
 _BY_MODULE = {
     "serialization": "load save",
     "amp.autocast_mode": """
@@ -18,6 +18,7 @@ _BY_MODULE = {
     "anomaly": "is_anomaly_enabled",
     "cuda.errors": "OutOfMemoryError",
     "exchange": "from_cupy from_dlpack",
+    "func": "vmap",
     "expr": "elementwise",
     "layouts": "contiguous_format layout memory_format preserve_format strided",
     "printing": "set_printoptions",

@@ -80,7 +80,7 @@ def checkpoint_sequential(
     size = max(len(steps) // segments, 1)
     starts = range(0, size * (segments - 1), size)
     for start in starts:
-        input = checkpoint(run(start, start + size), input, preserve_rng_state=preserve_rng_state)
+        input = checkpoint(run(start, start + size), input, preserve_rng_state=preserve_rng_state)  # noqa: A001
     return run(size * (segments - 1), len(steps))(input)
 
 
