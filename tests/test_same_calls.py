@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,49 @@ def x(lib: Any) -> Any:
 
 def index(lib: Any) -> Any:
     return lib.tensor([[0, 1, 2], [2, 1, 0]])
+
+
+def data(lib: Any) -> Any:
+    return importlib.import_module(f"{lib.__name__}.utils.data")
+
+
+def Count(lib: Any) -> Any:
+    class Counting(data(lib).IterableDataset):
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        def __iter__(self) -> Any:
+            return iter(range(self.n))
+
+    return Counting
+
+
+def swa(lib: Any) -> Any:
+    return importlib.import_module(f"{lib.__name__}.optim.swa_utils")
+
+
+def averaged(lib: Any, **function: Any) -> Any:
+    """The averages of three states of a model with statistics, and the statistics over its averaged weights."""
+    lib.manual_seed(0)
+    model = lib.nn.Sequential(lib.nn.Linear(2, 3), lib.nn.BatchNorm1d(3))
+    chosen = {("multi_avg_fn" if "multi" in n else "avg_fn"): getattr(swa(lib), n)(*a) for n, a in function.items()}
+    mean = swa(lib).AveragedModel(model, **chosen)
+    for k in range(3):
+        with lib.no_grad():
+            model[0].weight.add_(k)
+        mean.update_parameters(model)
+    swa(lib).update_bn([x(lib).t(), [x(lib).t() * 2, 1]], mean)
+    return [t.double().round(decimals=3) for t in mean.state_dict().values()], mean.training, mean.module[1].momentum
+
+
+def swa_rates(lib: Any, **options: Any) -> Any:
+    optimizer = lib.optim.SGD([lib.ones(1, requires_grad=True)], lr=1.0)
+    schedule, rates = swa(lib).SWALR(optimizer, 0.1, **options), []
+    for _ in range(6):
+        optimizer.step()
+        schedule.step()
+        rates.append(round(schedule.get_last_lr()[0], 6))
+    return rates
 
 
 CALLS: list[Case] = [
@@ -63,6 +107,26 @@ CALLS: list[Case] = [
     lambda lib: lib.tensor([1, 2], dtype=lib.uint8).mul_(-1),
     lambda lib: lib.tensor([1, 2], dtype=lib.uint8) == 257,
     lambda lib: lib.matrix_exp(lib.zeros(2, 2)),
+    lambda lib: isinstance(lib.nn.BatchNorm2d(1), lib.nn.modules.batchnorm._BatchNorm),
+    lambda lib: isinstance(lib.nn.InstanceNorm2d(1), lib.nn.modules.batchnorm._BatchNorm),
+    lambda lib: isinstance(lib.nn.InstanceNorm2d(1), lib.nn.modules.batchnorm._NormBase),
+    lambda lib: isinstance(lib.nn.ConvTranspose2d(1, 1, 1), lib.nn.modules.conv._ConvNd),
+    lambda lib: isinstance(lib.nn.TripletMarginLoss(), lib.nn.modules.loss._Loss),
+    lambda lib: isinstance(lib.nn.Dropout(), lib.nn.modules.dropout._DropoutNd),
+    lambda lib: lib.nn.modules.Linear is lib.nn.modules.linear.Linear is lib.nn.Linear,
+    lambda lib: importlib.import_module(f"{lib.__name__}.nn.modules.module").Module is lib.nn.Module,
+    lambda lib: issubclass(lib.optim.lr_scheduler._LRScheduler, lib.optim.lr_scheduler.LRScheduler),
+    lambda lib: len(list(lib.nn.Sequential(*[lib.nn.ReLU()] * 2).modules(remove_duplicate=False))),
+    lambda lib: list(data(lib).ChainDataset([Count(lib)(2), Count(lib)(3)])),
+    lambda lib: data(lib).StackDataset(a=[1, 2], b=[3, 4])[1],
+    lambda lib: (data(lib).StackDataset([1, 2], [3, 4])[0], len(data(lib).StackDataset([1, 2]))),
+    lambda lib: averaged(lib),
+    lambda lib: averaged(lib, get_ema_multi_avg_fn=(0.9,)),
+    lambda lib: averaged(lib, get_ema_avg_fn=(0.9,)),
+    lambda lib: averaged(lib, get_swa_avg_fn=()),
+    lambda lib: swa_rates(lib, anneal_epochs=3),
+    lambda lib: swa_rates(lib, anneal_epochs=4, anneal_strategy="linear"),
+    lambda lib: swa_rates(lib, anneal_epochs=0),
 ]
 
 
