@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +32,18 @@ def Count(lib: Any) -> Any:
             return iter(range(self.n))
 
     return Counting
+
+
+def normalized(lib: Any, layer: Any, shape: Any = (2, 3), **options: Any) -> Any:
+    """Outputs, gradients and state of a spectrally normalized layer, in training and not, and when it is so no longer."""
+    lib.manual_seed(0)
+    m = lib.nn.utils.spectral_norm(layer(lib.nn), **options)
+    t = lib.linspace(-1, 1, math.prod(shape)).view(shape).requires_grad_()
+    first, second, third = m(t), m(t), m.eval()(t)
+    ((first + second * 2).pow(2).sum() + third.sum()).backward()
+    tensors = [first, third, t.grad, m.weight_orig.grad, *m.state_dict().values()]
+    names = list(m.state_dict()), isinstance(lib.nn.utils.remove_spectral_norm(m).weight, lib.nn.Parameter)
+    return [x.detach().double().round(decimals=4) for x in (*tensors, m.weight)], names
 
 
 def swa(lib: Any) -> Any:
@@ -120,6 +133,9 @@ CALLS: list[Case] = [
     lambda lib: list(data(lib).ChainDataset([Count(lib)(2), Count(lib)(3)])),
     lambda lib: data(lib).StackDataset(a=[1, 2], b=[3, 4])[1],
     lambda lib: (data(lib).StackDataset([1, 2], [3, 4])[0], len(data(lib).StackDataset([1, 2]))),
+    lambda lib: normalized(lib, lambda nn: nn.Linear(3, 4)),
+    lambda lib: normalized(lib, lambda nn: nn.ConvTranspose2d(3, 2, 1), (1, 3, 2, 2), n_power_iterations=2),
+    lambda lib: normalized(lib, lambda nn: nn.Linear(3, 4), n_power_iterations=0),
     lambda lib: averaged(lib),
     lambda lib: averaged(lib, get_ema_multi_avg_fn=(0.9,)),
     lambda lib: averaged(lib, get_ema_avg_fn=(0.9,)),
