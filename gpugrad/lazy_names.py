@@ -32,6 +32,7 @@ _BY_MODULE = {
         BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor
         ShortTensor set_default_tensor_type
     """,
+    "threads": "get_num_threads set_num_threads",
     "toplevel": """
         alpha_dropout batch_norm binary_cross_entropy_with_logits cosine_embedding_loss detach dropout embedding
         conj feature_alpha_dropout get_device group_norm hinge_embedding_loss instance_norm is_complex is_conj
