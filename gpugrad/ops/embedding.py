@@ -9,6 +9,7 @@ import numpy as np
 from ..core import Tensor, wrap
 from ..device import arrays_beside
 from ..dtypes import as_dtype
+from ..errors import no_tensor
 from ..op import op
 from .gather import _scatter_value
 from .index import add_rows, within
@@ -92,6 +93,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     Without `num_classes` there are as many classes as the largest value needs. RuntimeError for values out of range.
     """
+    if not isinstance(tensor, Tensor):
+        raise no_tensor("one_hot", "tensor", 1, tensor)
     values = tensor._array
     if values.dtype != np.int64:
         raise RuntimeError(
