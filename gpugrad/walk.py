@@ -56,7 +56,11 @@ def walk(
             continue
         if node.extra is not None:
             g = _run_hooks(node, g, create_graph, retain)
-        parents = node.parents if needed is None else _towards(node, g, targets, needed, found)
+        parents = node.parents
+        if needed is not None:
+            parents = _towards(node, g, targets, needed, found)
+            if all(p is None for p in parents):
+                continue  # its gradient was asked for, and nothing beyond: the rules do not run, nothing is freed
         op = node.op
         if op is PICK:
             if parents[0] is not None:

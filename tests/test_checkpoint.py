@@ -71,6 +71,15 @@ def test_second_derivatives() -> None:
     assert x.grad.tolist() == [12, 18]
 
 
+def test_each_of_a_chain_runs_again_once() -> None:
+    parts = [Counted() for _ in range(3)]
+    x = gpugrad.ones(2, 3)
+    for part in parts:
+        x = checkpoint(part, x)
+    x.sum().backward()
+    assert [part.runs for part in parts] == [2, 2, 2]
+
+
 def test_what_changed_in_between_is_an_error() -> None:
     x = gpugrad.ones(3, requires_grad=True)
     y = checkpoint(gpugrad.exp, x)
