@@ -80,6 +80,22 @@ def test_each_of_a_chain_runs_again_once() -> None:
     assert [part.runs for part in parts] == [2, 2, 2]
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_it_runs_again_in_the_precision_it_ran_in(outside: bool) -> None:
+    seen = []
+    part = nn.Linear(3, 3)
+
+    def run(x: Any) -> Any:
+        seen.append((y := part(x)).dtype)
+        return y
+
+    with gpugrad.autocast("cpu", enabled=not outside):
+        y = checkpoint(run, gpugrad.ones(2, 3))
+    with gpugrad.autocast("cpu", enabled=outside):
+        y.sum().backward()
+    assert seen == [gpugrad.float32 if outside else gpugrad.bfloat16] * 2 and part.weight.grad is not None
+
+
 def test_what_changed_in_between_is_an_error() -> None:
     x = gpugrad.ones(3, requires_grad=True)
     y = checkpoint(gpugrad.exp, x)
