@@ -49,6 +49,7 @@ if _TYPE_CHECKING:  # loaded when they are first asked for: see `lazy_names`
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
+newaxis = None
 
 for _name, _function in _OPERATORS.items():
     setattr(Tensor, _name, _function)

@@ -47,6 +47,8 @@ _SHARED = {
     "Tensor": Tensor,
     "WEAK": WEAK,
     "asarray": np.asarray,
+    "ascontiguousarray": np.ascontiguousarray,
+    "ndarray": np.ndarray,
     "explain": explain,
     "general": general,
     "into": into,
@@ -267,7 +269,7 @@ def _call_source(op: Op) -> str:
     ]
     if op.outputs > 1:
         return "\n".join([*lines, *_several_outputs(op, records)])
-    lines += _new_tensor("t", "result")[op.moves :]  # the first line says of what type the result is
+    lines += _new_tensor(op, "t", "result")[op.moves :]  # the first line says of what type the result is
     if op.view:
         lines += [
             f"    t._base = {op.names[0]}",
@@ -285,9 +287,11 @@ def _call_source(op: Op) -> str:
     return "\n".join(lines)
 
 
-def _new_tensor(t: str, result: str) -> list[str]:
+def _new_tensor(op: Op, t: str, result: str) -> list[str]:
+    unordered = f"kind is ndarray and not {result}.flags.c_contiguous"
     return [
         f"    if type({result}) is not kind: {result} = asarray({result})",
+        *([f"    if {unordered}: {result} = ascontiguousarray({result})"] if op.ordered else []),
         f"    {t} = new(Tensor)",
         f"    {t}._array = {result}",
         f"    {t}._grad = {t}._hooks = None",
@@ -299,7 +303,7 @@ def _several_outputs(op: Op, records: bool) -> list[str]:
     tensors, results = [f"t{k}" for k in range(op.outputs)], [f"r{k}" for k in range(op.outputs)]
     lines = [f"    {', '.join(results)} = result"]
     for t, r in zip(tensors, results, strict=True):
-        lines += [*_new_tensor(t, r), f"    {t}._base = {t}._node = None", f"    {t}._written = [0, 0]"]
+        lines += [*_new_tensor(op, t, r), f"    {t}._base = {t}._node = None", f"    {t}._written = [0, 0]"]
         lines += [f"    {t}._requires_grad = False"]
     if records:
         lines.append(f"    result = ({', '.join(results)},)")

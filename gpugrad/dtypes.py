@@ -66,11 +66,14 @@ BY_NUMPY: dict[Any, dtype] = {d.numpy: d for d in ALL}
 _NAMES = {d.name: d for d in ALL}
 
 # Python scalars are weak: they take a tensor's dtype unless their category is higher. (NumPy knows no weak floats for
-# bfloat16: there they are converted first.)
+# bfloat16, and refuses ints that do not fit: there they are converted first.)
 WEAK: dict[Any, tuple[type, ...]] = {
     d.numpy: {FLOATING: (float, int, bool), INTEGER: (int, bool), BOOLEAN: (bool,)}[d.category] for d in ALL
 }
 WEAK[bfloat16.numpy] = (int, bool)
+WEAK |= {
+    d.numpy: (bool,) for d in (uint8, int8, int16, int32, uint16, uint32, uint64)
+}  # an int may have to wrap around
 FLOATS = frozenset(d.numpy for d in ALL if d.is_floating_point)
 LOW_PRECISION = frozenset((float16.numpy, bfloat16.numpy))
 

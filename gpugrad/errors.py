@@ -43,6 +43,13 @@ def explain(op: Any, error: Exception, args: tuple[Any, ...], params: dict[str, 
     return error
 
 
+def no_tensor(name: str, argument: str, position: int, given: Any) -> TypeError:
+    """The error to raise where a Tensor is needed and `given` is none."""
+    kind = type(given).__name__
+    hint = "; make one of it with gpugrad.tensor" if kind in ("list", "tuple", "ndarray") else ""
+    return TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind}{hint}")
+
+
 def on_two_devices(first: Any, second: Any, name: str) -> RuntimeError:
     """The exception for arguments of `name` that are on two devices."""
     return RuntimeError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .ops.names import ELSEWHERE, LATER
 
-_MODULES = "accelerator amp autograd backends cpu cuda data distributions fft linalg nn optim profiler random return_types special utils version"
+_MODULES = "accelerator amp autograd backends cpu cuda data distributions fft func linalg nn optim profiler random return_types special utils version"
 _BY_MODULE = {
     "serialization": "load save",
     "amp.autocast_mode": """
@@ -18,7 +18,9 @@ _BY_MODULE = {
     "anomaly": "is_anomaly_enabled",
     "cuda.errors": "OutOfMemoryError",
     "exchange": "from_cupy from_dlpack",
+    "func": "vmap",
     "expr": "elementwise",
+    "layouts": "contiguous_format layout memory_format preserve_format strided",
     "printing": "set_printoptions",
     "random": "Generator default_generator get_rng_state initial_seed manual_seed seed set_rng_state",
     "settings": """
@@ -30,6 +32,7 @@ _BY_MODULE = {
         BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor
         ShortTensor set_default_tensor_type
     """,
+    "threads": "get_num_threads set_num_threads",
     "toplevel": """
         alpha_dropout batch_norm binary_cross_entropy_with_logits cosine_embedding_loss detach dropout embedding
         conj feature_alpha_dropout get_device group_norm hinge_embedding_loss instance_norm is_complex is_conj

@@ -30,8 +30,10 @@ class CreateMethods:
         return array_device(self._array)
 
     @property
-    def layout(self) -> str:
-        return "gpugrad.strided"
+    def layout(self) -> Any:
+        from .layouts import strided
+
+        return strided
 
     @property
     def is_cuda(self) -> bool:
@@ -245,20 +247,29 @@ class CreateMethods:
 
         return ops.tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
 
-    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_zeros(
+        self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         from . import ops
 
-        return ops.zeros(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+        dtype, device = dtype or self.dtype, device or self.device
+        return ops.zeros(*sizes, size=size, dtype=dtype, device=device, requires_grad=requires_grad)
 
-    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_ones(
+        self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         from . import ops
 
-        return ops.ones(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+        dtype, device = dtype or self.dtype, device or self.device
+        return ops.ones(*sizes, size=size, dtype=dtype, device=device, requires_grad=requires_grad)
 
-    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_empty(
+        self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         from . import ops
 
-        return ops.empty(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+        dtype, device = dtype or self.dtype, device or self.device
+        return ops.empty(*sizes, size=size, dtype=dtype, device=device, requires_grad=requires_grad)
 
     def new_full(
         self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False

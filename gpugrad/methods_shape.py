@@ -93,8 +93,10 @@ class ShapeMethods:
     def view_as(self, other: Tensor) -> Tensor:
         return ops.shape.view(self, other.shape)
 
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+    def reshape(self, *sizes: Any, shape: Any = None) -> Tensor:
+        if shape is not None:
+            return ops.reshape(self, shape)
+        return ops.reshape(self, sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes)
 
     def reshape_as(self, other: Tensor) -> Tensor:
         return ops.reshape(self, other.shape)
@@ -114,8 +116,8 @@ class ShapeMethods:
     def unsqueeze(self, dim: int) -> Tensor:
         return ops.unsqueeze(self, dim)
 
-    def expand(self, *sizes: Any) -> Tensor:
-        return ops.shape.expand(self, *sizes)
+    def expand(self, *sizes: Any, size: Any = None) -> Tensor:
+        return ops.shape.expand(self, *(sizes if size is None else (size,)))
 
     def expand_as(self, other: Tensor) -> Tensor:
         return ops.shape.expand(self, other.shape)
@@ -136,8 +138,10 @@ class ShapeMethods:
     def t(self) -> Tensor:
         return ops.t(self)
 
-    def permute(self, *dims: Any) -> Tensor:
-        return ops.permute(self, dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims)
+    def permute(self, *order: Any, dims: Any = None) -> Tensor:
+        if dims is not None:
+            return ops.permute(self, dims)
+        return ops.permute(self, order[0] if len(order) == 1 and not isinstance(order[0], int) else order)
 
     def movedim(self, source: Any, destination: Any) -> Tensor:
         return ops.movedim(self, source, destination)
@@ -241,8 +245,8 @@ class ShapeMethods:
     def roll(self, shifts: Any, dims: Any = None) -> Tensor:
         return ops.roll(self, shifts, dims)
 
-    def repeat(self, *repeats: Any) -> Tensor:
-        return ops.rearrange.repeat(self, *repeats)
+    def repeat(self, *times: Any, repeats: Any = None) -> Tensor:
+        return ops.rearrange.repeat(self, *(times if repeats is None else (repeats,)))
 
     def tile(self, *dims: Any) -> Tensor:
         return ops.tile(self, ops.dims.as_size(dims))

@@ -85,6 +85,7 @@ class Op:
         writes: str | None = None,
         moves: bool = False,
         joins: bool = False,
+        ordered: bool | None = None,
         check: Callable[..., None] | None = None,
     ) -> None:
         """`names`: argument names users see, if not the body's. `promotes`: inputs brought to a common dtype (True:
@@ -95,7 +96,8 @@ class Op:
         {storage} that of the arrays), else its body is traced. `out`: takes PyTorch's `out=` (formulas always do).
         `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
         `moves`: the result may be of another array type, on another device. `joins`: a device may apply the rules of
-        several inputs together (`rules_kernel`). `check`: sees inputs before they are promoted, or after the body
+        several inputs together (`rules_kernel`). `ordered`: results lie in memory in order, whatever the inputs do (all
+        but formulas, views and what writes or moves; on the CPU, devices see to it themselves). `check`: sees inputs before they are promoted, or after the body
         failed, and raises if they are refused.
         """
         self.body = body
@@ -115,6 +117,7 @@ class Op:
         self.writes = writes
         self.moves = moves
         self.joins = joins or self.formula
+        self.ordered = not (self.formula or view or writes or moves) if ordered is None else ordered
         self.check = check
         self.launcher: Callable[..., Any] | None = None
         self.rules_launcher: Callable[..., Any] | None = None
@@ -264,18 +267,19 @@ def run(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         restore(token)
     if op.hidden:
         out, hidden = out
-        return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded, hidden)
+        return _single(op, args, arrays, parents, cells, params, _as_kind(op, out, kind), recorded, hidden)
     if op.outputs == 1:
-        return _single(op, args, arrays, parents, cells, params, _as_kind(out, kind), recorded)
-    return _several(op, arrays, parents, cells, params, tuple(_as_kind(o, kind) for o in out), recorded)
+        return _single(op, args, arrays, parents, cells, params, _as_kind(op, out, kind), recorded)
+    return _several(op, arrays, parents, cells, params, tuple(_as_kind(op, o, kind) for o in out), recorded)
 
 
 def _told(op: Op, recorded: bool) -> dict[str, bool]:
     return {"recorded": recorded} if op.told else {}
 
 
-def _as_kind(out: Any, kind: type) -> Any:
-    return out if type(out) is kind else np.asarray(out)
+def _as_kind(op: Op, out: Any, kind: type) -> Any:
+    out = out if type(out) is kind else np.asarray(out)
+    return np.ascontiguousarray(out) if op.ordered and kind is np.ndarray and out.ndim > 1 else out
 
 
 def _single(
@@ -429,8 +433,8 @@ def promote(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def weak(x: Any, target: Any) -> Any:
-    """A Python scalar that NumPy will let take the dtype `target`."""
-    return x if type(x) in WEAK[target] else np.asarray(x, target)[()]
+    """A Python scalar that NumPy will let take the dtype `target`; an int that does not fit wraps around."""
+    return x if type(x) in WEAK[target] else np.asarray(x).astype(target)[()]
 
 
 def _pick_body(x: Any, *, index: int) -> Any:

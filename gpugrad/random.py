@@ -164,6 +164,12 @@ def _cuda_devices() -> list[Device]:
     return [Device("cuda", i) for i in range(backend.device_count())] if backend.is_ready() else []
 
 
+def default_generators(devices: Any = None) -> list[Generator]:
+    """The CPU's default generator and those of `devices`; None is all CUDA devices, if CUDA has been used."""
+    found = _cuda_devices() if devices is None else [as_device(Device(d)) for d in devices]
+    return [default_generator, *map(default_generator_of, found)]
+
+
 @contextlib.contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
     """Put the default generators back, at the end of the block, where they were at its beginning.
@@ -173,8 +179,7 @@ def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
     if not enabled:
         yield
         return
-    found = _cuda_devices() if devices is None else [as_device(Device(d)) for d in devices]
-    kept = [default_generator, *map(default_generator_of, found)]
+    kept = default_generators(devices)
     states = [generator.get_state() for generator in kept]
     try:
         yield

@@ -56,7 +56,11 @@ def walk(
             continue
         if node.extra is not None:
             g = _run_hooks(node, g, create_graph, retain)
-        parents = node.parents if needed is None else _towards(node, g, targets, needed, found)
+        parents = node.parents
+        if needed is not None:
+            parents = _towards(node, g, targets, needed, found)
+            if all(p is None for p in parents):
+                continue  # its gradient was asked for, and nothing beyond: the rules do not run, nothing is freed
         op = node.op
         if op is PICK:
             if parents[0] is not None:
@@ -158,6 +162,21 @@ def _gather(roots: Sequence[Parent]) -> list[Node]:
                 seen.add(parent)
                 stack.append(parent)
     return sorted(seen, key=_by_seq)
+
+
+def boundary(roots: Sequence[Parent], since: int) -> list[Parent]:
+    """What the gradients of `roots` go to that was there before `since`, a reading of the clock: leaves and nodes."""
+    stack, seen, found = list(roots), set(roots), []
+    while stack:
+        place = stack.pop()
+        if type(place) is not Node or place.seq < since:
+            found.append(place)
+            continue
+        for parent in place.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return found
 
 
 def _needed(order: list[Node], targets: dict[Any, int]) -> set[Any]:

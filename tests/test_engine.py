@@ -460,3 +460,12 @@ def test_a_gradient_that_may_not_be_written_is_copied() -> None:
     for _ in range(2):
         ReadOnly.apply(x).sum().backward()
     assert x.grad.tolist() == [2, 2, 2]
+
+
+def test_a_quotient_may_be_written_before_the_backward() -> None:
+    x = gpugrad.tensor([3.0, 4.0], requires_grad=True)
+    y = x / x.norm()
+    y.mul_(2).add_(1)
+    y[0].backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == pytest.approx([2 * (1 / 5 - 9 / 125), -2 * 12 / 125])

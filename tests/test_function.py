@@ -118,3 +118,22 @@ def test_functional_is_torchs(torch: Any) -> None:
     for ours, theirs in zip(call(gpugrad), call(torch)):
         for o, t in zip(ours, theirs):
             np.testing.assert_allclose(o.numpy(), t.numpy(), rtol=1e-10)
+
+
+def test_backward_is_not_called_for_a_gradient_that_ends_at_its_output() -> None:
+    class Loud(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            raise AssertionError("nobody asked for the gradient of the input")
+
+    y = Loud.apply(gpugrad.ones(2, requires_grad=True))
+    for _ in range(2):  # nor is anything freed there
+        (g,) = gpugrad.autograd.grad((y * 3).sum(), y)
+        assert g.tolist() == [3, 3]
+    z = gpugrad.ones(2, requires_grad=True).exp()
+    for _ in range(2):
+        assert gpugrad.autograd.grad((z * 3).sum(), z)[0].tolist() == [3, 3]

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gpugrad
+from gpugrad import threads
 from gpugrad.__main__ import main
 from gpugrad.cuda import backend
 from gpugrad.info import libraries, machine, report
@@ -86,7 +88,7 @@ def test_what_supplies_a_library_exists() -> None:
 
 
 def test_threads_of_the_blas_are_what_it_says(tmp_path: Path) -> None:
-    if not machine._loaded_blas():
+    if not threads.loaded_blas():
         pytest.skip("needs a NumPy whose BLAS is a file of its own")
     code = "import json; from gpugrad.info import machine; print(json.dumps(machine.blas()))"
     environment = {**os.environ, **dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")}
@@ -143,3 +145,18 @@ def test_it_loads_no_large_library() -> None:
     loaded = done.stdout.splitlines()[-1]
     assert "'gpugrad.info.report'" in loaded
     assert not [name for name in ("torch", "matplotlib", "rich", "tensorboardX") if f"'{name}'" in loaded]
+
+
+def test_matrix_products_can_be_told_how_many_threads_to_use() -> None:
+    if not threads.loaded_blas():
+        pytest.skip("needs a NumPy whose BLAS is a file of its own")
+    before = gpugrad.get_num_threads()
+    try:
+        gpugrad.set_num_threads(1)
+        assert gpugrad.get_num_threads() == 1
+    finally:
+        gpugrad.set_num_threads(before)
+    assert gpugrad.get_num_threads() == before
+    for wrong, error in ((0, RuntimeError), ("2", TypeError)):
+        with pytest.raises(error, match="set_num_threads expects"):
+            gpugrad.set_num_threads(wrong)

@@ -10,7 +10,7 @@ import gpugrad
 ROOT = Path(gpugrad.__file__).parent
 # From the bottom up; a module may import, when it is loaded, from its own layer and from those below.
 LAYERS = [
-    {"dtypes", "size", "fp_errors", "errors", "printing", "atomic", "hooks"},
+    {"dtypes", "size", "fp_errors", "errors", "printing", "atomic", "hooks", "layouts", "threads", "trees"},
     {"device", "modes", "random_engine", "random_math", "random_cpu", "random_sampling", "data"},
     {"core", "views", "return_types"},
     {"op", "callpath", "inplace", "random", "ops"},
@@ -27,7 +27,7 @@ LAYERS = [
     },
     {"amp", "autograd", "backends", "cpu", "cuda", "lazy_names", "legacy_types", "toplevel"},
     {"accelerator", "version"},
-    {"nn", "optim", "utils", "distributions"},
+    {"nn", "optim", "utils", "distributions", "func"},
     {"profiler"},
     {"train", "bench", "info", "__main__"},
 ]

@@ -29,10 +29,17 @@ CASES = [
     ("OneCycleLR", {"max_lr": [0.5, 1.0], "epochs": 5, "steps_per_epoch": 4, "anneal_strategy": "linear"}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 20, "three_phase": True, "pct_start": 0.4}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 20, "cycle_momentum": False}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3}),
+    ("CyclicLR", {"base_lr": [0.1, 0.2], "max_lr": 0.5, "step_size_up": 2, "step_size_down": 4, "mode": "triangular2"}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 3, "mode": "exp_range", "gamma": 0.9}),
+    (
+        "CyclicLR",
+        {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 3, "scale_fn": lambda x: 1 / x, "cycle_momentum": False},
+    ),
     ("CosineAnnealingWarmRestarts", {"T_0": 3}),
     ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 2, "eta_min": 0.01}),
 ]
-JUMPS = [case for case in CASES if case[0] not in ("MultiplicativeLR", "OneCycleLR")]
+JUMPS = [case for case in CASES if case[0] not in ("MultiplicativeLR", "OneCycleLR", "CyclicLR")]
 
 
 def optimizer_of(module, name: str = "SGD"):

@@ -6,6 +6,7 @@ the garbage collector.
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -137,14 +138,53 @@ def test_derivatives_agree_with_finite_differences(row: Row, sample: Sample) -> 
 def test_any_memory_layout_gives_the_same(row: Row) -> None:
     for sample in row.samples:
         arrays = row.inputs(sample, main_dtype(row))
-        spread = [strided(a) for a in arrays]
-        plain = flat(row.call(gpugrad, *[gpugrad.from_numpy(a) for a in arrays]))
-        other = flat(row.call(gpugrad, *[gpugrad.from_numpy(a) for a in spread]))
-        for a, b in zip(plain, other, strict=True):
-            if isinstance(a, gpugrad.Tensor):
-                np.testing.assert_allclose(to_numpy(a), to_numpy(b), rtol=1e-9, atol=1e-12)
-            else:
-                assert a == b
+        plain, *others = [values_and_gradients(row, arrays, layout) for layout in (np.copy, strided, reversed_dims)]
+        for other in others:
+            for a, b in zip(plain, other, strict=True):
+                if isinstance(a, np.ndarray):
+                    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+                else:
+                    assert a == b
+
+
+def values_and_gradients(row: Row, arrays: list[np.ndarray], layout: Callable[[np.ndarray], np.ndarray]) -> list[Any]:
+    """What the op returns and what comes back to its inputs, with inputs and cotangents laid out by `layout`."""
+    wanted = [row.grad and f for f in differentiable(arrays)]
+    inputs = [gpugrad.from_numpy(layout(a)).requires_grad_(w) for a, w in zip(arrays, wanted)]
+    outs = flat(row.call(gpugrad, *inputs))
+    roots = [t for t in outs if isinstance(t, gpugrad.Tensor) and t.requires_grad]
+    rng = np.random.default_rng(0)
+    cotangents = [gpugrad.from_numpy(layout(rng.uniform(0.5, 1.5, t.shape).astype(to_numpy(t).dtype))) for t in roots]
+    gpugrad.autograd.backward(roots, cotangents)
+    return [to_numpy(t) if isinstance(t, gpugrad.Tensor) else t for t in (*outs, *(x.grad for x in inputs))]
+
+
+# Formulas, which keep an order here as all do, a copy that keeps its order, and transposes of what was computed.
+IN_ORDER_IN_TORCH_ALONE = {"logsigmoid", "rrelu", "pow_scalar_low", "pow_from_2", "pow_from_half", "multigammaln"}
+IN_ORDER_IN_TORCH_ALONE |= {"mvlgamma", "matrix_power", "linalg.solve from the right", "svd"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=case_id)
+def test_what_lies_in_order_in_torch_does_here(row: Row, torch: Any) -> None:
+    """So that `view` works on every result that it works on in PyTorch."""
+    if not row.like_torch or row.view or row.name in IN_ORDER_IN_TORCH_ALONE:
+        return
+    for sample in row.samples:
+        arrays = row.inputs(sample, main_dtype(row))
+        for change in (lambda t: t.transpose(0, -1).contiguous().transpose(0, -1), lambda t: t[:1].expand(t.shape)):
+            try:
+                theirs = flat(row.call(torch, *[relaid(in_torch(torch, a), change) for a in arrays]))
+                ours = flat(row.call(gpugrad, *[relaid(gpugrad.from_numpy(a), change) for a in arrays]))
+            except (RuntimeError, UserWarning):  # a matrix of one row repeated has no inverse
+                continue
+            for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+                if isinstance(a, gpugrad.Tensor) and b.is_contiguous():
+                    assert a.is_contiguous(), f"output {k}: strides {a.stride()}, in PyTorch {b.stride()}"
+
+
+def relaid(t: Any, change: Callable[[Any], Any]) -> Any:
+    """A floating `t` of several dimensions after `change`, others as they are: indices keep their values."""
+    return change(t) if t.ndim > 1 and t.is_floating_point() and t.shape[0] else t
 
 
 def main_dtype(row: Row) -> str:
@@ -158,6 +198,11 @@ def strided(array: np.ndarray) -> np.ndarray:
     view = buffer[(..., *(slice(None, None, 2) for _ in array.shape))].T
     view[...] = array
     return view
+
+
+def reversed_dims(array: np.ndarray) -> np.ndarray:
+    """The same values without gaps, the first dimension lying closest together: what `transpose` makes."""
+    return array.T.copy().T
 
 
 @pytest.mark.parametrize("row", ROWS, ids=case_id)

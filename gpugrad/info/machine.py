@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import re
@@ -14,12 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# What a BLAS calls the question how many threads it uses; NumPy's own OpenBLAS has prefix and suffix.
-_THREADS = (
-    *("scipy_openblas_get_num_threads64_", "scipy_openblas_get_num_threads", "openblas_get_num_threads64_"),
-    *("openblas_get_num_threads", "MKL_Get_Max_Threads", "bli_thread_get_num_threads"),
-)
-_BLAS_FILES = re.compile(r"/\S*(?:openblas|mkl_rt|libblis|flexiblas)\S*\.so\S*", re.IGNORECASE)
+from ..threads import blas_threads, loaded_blas
 
 
 def python() -> dict[str, Any]:
@@ -50,27 +44,13 @@ def blas() -> dict[str, Any]:
     """The library behind NumPy's matrix products, and the threads it uses: None where it cannot be asked."""
     build: Any = np.show_config(mode="dicts")
     about = build.get("Build Dependencies", {}).get("blas", {})
-    files = _loaded_blas()
+    files = loaded_blas()
     return {
         "library": about.get("name", "unknown"),
         "version": about.get("version", "unknown"),
-        "threads": next((n for n in map(_threads, files) if n is not None), None),
+        "threads": blas_threads(),
         "file": files[0] if files else None,
     }
-
-
-def _loaded_blas() -> list[str]:
-    """The BLAS libraries that this process has loaded."""
-    maps = Path("/proc/self/maps")
-    return sorted({*_BLAS_FILES.findall(maps.read_text())}) if maps.exists() else []
-
-
-def _threads(file: str) -> int | None:
-    library = ctypes.CDLL(file)
-    for name in _THREADS:
-        if hasattr(library, name):
-            return int(getattr(library, name)())
-    return None
 
 
 def compilers() -> dict[str, str]:

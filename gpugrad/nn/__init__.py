@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import functional, init, utils
 from .activations import (
     CELU,
@@ -140,3 +142,12 @@ from .transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+
+
+def __getattr__(name: str) -> Any:
+    """`nn.modules`, other names of what is here, is loaded when it is asked for."""
+    if name == "modules":
+        import importlib
+
+        return importlib.import_module(".modules", __name__)
+    raise AttributeError(f"module 'gpugrad.nn' has no attribute {name!r}")

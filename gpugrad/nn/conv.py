@@ -18,7 +18,7 @@ def _tuple(value: Any, count: int) -> tuple[int, ...]:
     return (value,) * count if isinstance(value, int) else tuple(value)
 
 
-class _Conv(Module):
+class _ConvNd(Module):
     """A convolution over `ndim` spatial dimensions."""
 
     ndim = 0
@@ -104,28 +104,28 @@ class _Conv(Module):
         return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
 
 
-class Conv1d(_Conv):
+class Conv1d(_ConvNd):
     """Convolution of (N, C, L)."""
 
     ndim = 1
     function = staticmethod(F.conv1d)
 
 
-class Conv2d(_Conv):
+class Conv2d(_ConvNd):
     """Convolution of (N, C, H, W)."""
 
     ndim = 2
     function = staticmethod(F.conv2d)
 
 
-class Conv3d(_Conv):
+class Conv3d(_ConvNd):
     """Convolution of (N, C, D, H, W)."""
 
     ndim = 3
     function = staticmethod(F.conv3d)
 
 
-class _ConvTranspose(_Conv):
+class _ConvTransposeNd(_ConvNd):
     """The adjoint of a convolution over `ndim` spatial dimensions."""
 
     transposed = True
@@ -183,21 +183,21 @@ class _ConvTranspose(_Conv):
         return f"{before}, output_padding={self.output_padding}{comma}{after}"
 
 
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(_ConvTransposeNd):
     """The adjoint of a convolution: (N, C, L) to (N, O, L')."""
 
     ndim = 1
     function = staticmethod(F.conv_transpose1d)
 
 
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(_ConvTransposeNd):
     """The adjoint of a convolution: (N, C, H, W) to (N, O, H', W')."""
 
     ndim = 2
     function = staticmethod(F.conv_transpose2d)
 
 
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(_ConvTransposeNd):
     """The adjoint of a convolution: (N, C, D, H, W) to (N, O, D', H', W')."""
 
     ndim = 3

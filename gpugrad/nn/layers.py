@@ -167,7 +167,7 @@ class Embedding(Module):
         return f"{text}, sparse=True" if self.sparse else text
 
 
-class _Dropout(Module):
+class _DropoutNd(Module):
     """What the dropout layers share."""
 
     function: Any
@@ -186,31 +186,31 @@ class _Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_Dropout):
+class Dropout(_DropoutNd):
     """In training, zeroes elements with probability `p` and scales the rest by 1 / (1 - p)."""
 
     function = staticmethod(F.dropout)
 
 
-class Dropout1d(_Dropout):
+class Dropout1d(_DropoutNd):
     """Dropout of whole channels of (N, C, L)."""
 
     function = staticmethod(F.dropout1d)
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(_DropoutNd):
     """Dropout of whole channels of (N, C, H, W)."""
 
     function = staticmethod(F.dropout2d)
 
 
-class Dropout3d(_Dropout):
+class Dropout3d(_DropoutNd):
     """Dropout of whole channels of (N, C, D, H, W)."""
 
     function = staticmethod(F.dropout3d)
 
 
-class AlphaDropout(_Dropout):
+class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean and variance of the output of SELU."""
 
     @staticmethod
@@ -219,7 +219,7 @@ class AlphaDropout(_Dropout):
         return F.alpha_dropout(input, p, training)
 
 
-class FeatureAlphaDropout(_Dropout):
+class FeatureAlphaDropout(_DropoutNd):
     """`AlphaDropout` of whole channels."""
 
     @staticmethod

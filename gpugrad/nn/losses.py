@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core import Tensor
+from ..ops.cross_entropy import _legacy
 from . import functional as F
 from .module import Module
 
@@ -14,9 +15,7 @@ class _Loss(Module):
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
-        if size_average is not None or reduce is not None:  # deprecated by PyTorch; what they meant is kept
-            reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-        self.reduction = reduction
+        self.reduction = _legacy(size_average, reduce, reduction)  # the first two are deprecated by PyTorch
 
 
 class MSELoss(_Loss):

@@ -55,8 +55,8 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
 
 
-class _BatchNorm(Module):
-    """Batch normalisation; subclasses say how many dimensions their input has."""
+class _NormBase(Module):
+    """Normalisation per channel, with statistics of what has been seen; subclasses say of how many dimensions."""
 
     dims: tuple[int, ...] = ()
 
@@ -130,6 +130,10 @@ class _BatchNorm(Module):
         )
 
 
+class _BatchNorm(_NormBase):
+    """Batch normalisation; subclasses say how many dimensions their input has."""
+
+
 class BatchNorm1d(_BatchNorm):
     """Batch normalisation of (N, C) or (N, C, L), per channel."""
 
@@ -148,7 +152,7 @@ class BatchNorm3d(_BatchNorm):
     dims = (5,)
 
 
-class _InstanceNorm(_BatchNorm):
+class _InstanceNorm(_NormBase):
     """Normalises every channel of every sample on its own; subclasses say how many dimensions their input has."""
 
     def __init__(

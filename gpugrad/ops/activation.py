@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import Tensor
 from ..dtypes import FLOATS
 from ..op import op
 from .arithmetic import abs
@@ -104,8 +105,14 @@ def _threshold(x: Any, *, threshold: float, value: float) -> Any:
     return choose(x <= threshold, value, x)
 
 
-threshold = unary("threshold", _threshold, refused=("bool",))
-threshold.defvjp(x=lambda g, x, *, threshold: choose(x <= threshold, 0, g))
+_threshold_op = unary("threshold", _threshold, refused=("bool",))
+_threshold_op.defvjp(x=lambda g, x, *, threshold: choose(x <= threshold, 0, g))
+
+
+def threshold(input: Any, threshold: float, value: float, *, out: Tensor | None = None) -> Any:
+    """`input` where above `threshold`, else `value`."""
+    return _threshold_op(input, threshold=threshold, value=value, out=out)
+
 
 hardsigmoid = unary("hardsigmoid", lambda x: minimum(maximum(x + 3, 0), 6) / 6, refused=INTEGRAL)
 hardsigmoid.defvjp(x=lambda g, x: choose((x > -3) & (x < 3), g / 6, 0))
@@ -118,8 +125,13 @@ def _hardshrink(x: Any, *, lambd: float = 0.5) -> Any:
     return choose((x >= -lambd) & (x <= lambd), 0, x)
 
 
-hardshrink = unary("hardshrink", _hardshrink, refused=INTEGRAL)
-hardshrink.defvjp(x=lambda g, x, *, lambd: choose((x >= -lambd) & (x <= lambd), 0, g))
+_hardshrink_op = unary("hardshrink", _hardshrink, refused=INTEGRAL)
+_hardshrink_op.defvjp(x=lambda g, x, *, lambd: choose((x >= -lambd) & (x <= lambd), 0, g))
+
+
+def hardshrink(input: Any, lambd: float = 0.5, *, out: Tensor | None = None) -> Any:
+    """`input` where farther than `lambd` from 0, else 0."""
+    return _hardshrink_op(input, lambd=lambd, out=out)
 
 
 def _softshrink(x: Any, *, lambd: float = 0.5) -> Any:
@@ -270,7 +282,7 @@ def elu(input: Any, *, alpha: float = 1.0) -> Any:
     return _elu_op(input, alpha=alpha)
 
 
-def celu(input: Any, *, alpha: float = 1.0) -> Any:
+def celu(input: Any, alpha: float = 1.0) -> Any:
     """`input` where positive, else `alpha * (exp(input / alpha) - 1)`. https://arxiv.org/abs/1704.07483
 
     RuntimeError if `alpha` is 0.

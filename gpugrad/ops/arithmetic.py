@@ -116,7 +116,7 @@ mul = multiply = binary("mul", np.multiply, "multiply({0}, {1})")
 mul.defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
 
 raw_div = binary("div", np.true_divide, "{0} / {1}", to_float=True)
-raw_div.defvjp(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
+raw_div.defvjp(x=lambda g, y: g / y, y=lambda g, x, y: -g * (x / y) / y)  # not by `out`: users write quotients
 
 reciprocal = unary("reciprocal", np.reciprocal, "1 / {0}", to_float=True)
 reciprocal.defvjp(x=lambda g, out: -g * out * out)

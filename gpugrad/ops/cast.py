@@ -7,21 +7,22 @@ from typing import Any
 from ..core import Tensor
 from ..dtypes import FLOATS
 from ..op import op
+from .dims import memory_order
 
 
-@op
+@op(ordered=False)
 def cast_float(x: Any, *, dtype: Any) -> Any:
     """`x` as an array of the floating NumPy dtype `dtype`."""
-    return x.astype(dtype)
+    return x.astype(dtype, order=memory_order(x))
 
 
 cast_float.defvjp(x=lambda g: g)  # the walk converts it to the dtype of x
 
 
-@op
+@op(ordered=False)
 def cast_other(x: Any, *, dtype: Any) -> Any:
     """`x` as an array of the integer or bool NumPy dtype `dtype`; nothing to differentiate."""
-    return x.astype(dtype)
+    return x.astype(dtype, order=memory_order(x))
 
 
 def cast(x: Any, dtype: Any) -> Any:

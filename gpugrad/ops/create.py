@@ -23,7 +23,7 @@ from ..dtypes import promote_types as promote_types
 from ..inplace import into
 from ..op import op
 from .cast import cast
-from .dims import as_size
+from .dims import as_size, memory_order
 from .transfer import move
 
 __all__ = [
@@ -253,10 +253,10 @@ def _check_number(name: str, value: Any) -> None:
         raise TypeError(f"{name}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
 
 
-@op(name="like")
+@op(name="like", ordered=False)
 def _alike(x: Any, *, value: Any, dtype: Any) -> Any:
     """An array in the shape and memory order of `x`, filled with `value` unless that is None."""
-    out = np.empty_like(x, dtype=dtype)
+    out = np.empty_like(x, dtype=dtype, order=memory_order(x))
     if value is not None:
         out[...] = value
     return out

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..dtypes import FLOATS, as_dtype
+from ..errors import no_tensor
 from ..op import op
 from .cast import cast
 from .compare import choose
@@ -300,9 +301,9 @@ def _legacy(size_average: bool | None, reduce: bool | None, reduction: str) -> s
     """The reduction that PyTorch's old flags mean."""
     if size_average is None and reduce is None:
         return reduction
-    if reduce is False:
+    if reduce is not None and not reduce:
         return "none"
-    return "sum" if size_average is False else "mean"
+    return "mean" if size_average is None or size_average else "sum"
 
 
 def cross_entropy(
@@ -325,6 +326,8 @@ def cross_entropy(
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if not isinstance(target, Tensor):
+        raise no_tensor("cross_entropy", "target", 2, target)
     ndim = len(input._array.shape)
     if ndim == 0:
         raise RuntimeError("cross_entropy: the input must have a class dimension, but it is 0-d")
@@ -381,6 +384,8 @@ def nll_loss(
     """
     reduction = _legacy(size_average, reduce, reduction)
     check_reduction(reduction)
+    if not isinstance(target, Tensor):
+        raise no_tensor("nll_loss", "target", 2, target)
     batched = input.ndim > 1
     if not batched:
         input, target = input.reshape((1, -1)), target.reshape((1,))

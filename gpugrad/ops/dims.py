@@ -34,3 +34,11 @@ def as_size(size: Sequence[Any]) -> tuple[int, ...]:
     if len(size) == 1 and not hasattr(size[0], "__index__"):
         size = size[0]
     return tuple(map(operator.index, size))
+
+
+def memory_order(x: Any) -> Any:  # a str: one of four literals, to the stubs of NumPy
+    """NumPy's name of the layout of what is made like the array `x`: "K", that of `x`, or "C" if `x` is expanded.
+
+    An expanded array has no order to keep. NumPy would put its repeated dimensions last, PyTorch puts all in order.
+    """
+    return "C" if 0 in x.strides else "K"

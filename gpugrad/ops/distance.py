@@ -9,10 +9,13 @@ from ..core import Tensor
 from ..dtypes import FLOATS
 from ..inplace import into
 from .arithmetic import abs
+from .cast import cast
 from .compare import choose
+from .create import result_type
 from .dims import normalize_dims
 from .extrema import clamp_min
 from .reduce import sum_over
+from .shape import broadcast_tensors
 from .unary import sqrt
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
@@ -47,10 +50,16 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
-    """The cosine of the angle between vectors along `dim`; lengths are at least `eps`. IndexError for a bad `dim`."""
+    """The cosine of the angle between vectors along `dim` of what the two broadcast to; lengths are at least `eps`.
+
+    IndexError for a bad `dim`.
+    """
     _check_floating("cosine_similarity", x1, x2)
-    dims = normalize_dims(dim, max(x1.ndim, x2.ndim))
-    one, two = (x / clamp_min(_length(x, 2, normalize_dims(dim, x.ndim), True), eps) for x in (x1, x2))
+    dtype = result_type(x1, x2)
+    if x1.shape != x2.shape:
+        x1, x2 = broadcast_tensors(x1, x2)
+    dims = normalize_dims(dim, x1.ndim)
+    one, two = (x / clamp_min(_length(x, 2, dims, True), eps) for x in (cast(x1, dtype.numpy), cast(x2, dtype.numpy)))
     return sum_over(one * two, dim=dims, keepdim=False)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dtypes import ALL, FLOATS, LOW_PRECISION, as_dtype
 from ..op import op
+from .dims import memory_order
 
 Body = Callable[..., Any]
 INTEGRAL = ("bool", "int")  # what ops of floats refuse
@@ -69,7 +70,10 @@ def widen(body: Body, name: str = "", refused: tuple[str, ...] = ()) -> Body:
             return body(*arrays, **params)
         if dtype not in LOW_PRECISION:
             raise not_implemented(name, dtype)
-        wide = (a.astype(np.float32) if getattr(a, "dtype", None) in LOW_PRECISION else a for a in arrays)
+        wide = (
+            a.astype(np.float32, order=memory_order(a)) if getattr(a, "dtype", None) in LOW_PRECISION else a
+            for a in arrays
+        )
         return body(*wide, **params).astype(dtype)
 
     return widened
@@ -125,5 +129,5 @@ _UFUNC_SIGNATURES = {1: inspect.signature(lambda x: x), 2: inspect.signature(lam
 
 
 # Where the result is piecewise constant, so that its gradient is zero wherever it exists.
-zero = unary("zero", lambda x: np.zeros_like(x), "0")
+zero = unary("zero", lambda x: np.zeros_like(x, order=memory_order(x)), "0")
 zero.defvjp(x=lambda g: zero(g))

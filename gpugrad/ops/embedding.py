@@ -9,6 +9,7 @@ import numpy as np
 from ..core import Tensor, wrap
 from ..device import arrays_beside
 from ..dtypes import as_dtype
+from ..errors import no_tensor
 from ..op import op
 from .gather import _scatter_value
 from .index import add_rows, within
@@ -30,7 +31,7 @@ def _embedding(weight: Any, index: Any, *, padding_idx: int) -> Any:
 @op
 def add_embedding_rows(g: Any, index: Any, *, shape: tuple[int, ...], padding_idx: int) -> Any:
     """Zeros of `shape` (rows, width) with the rows of `g` added at `index`, but for those of `padding_idx`."""
-    out = np.zeros_like(g, shape=shape)
+    out = np.zeros_like(g, shape=shape, order="C")
     _add_rows(out, g, index, padding_idx)
     return out
 
@@ -92,6 +93,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     Without `num_classes` there are as many classes as the largest value needs. RuntimeError for values out of range.
     """
+    if not isinstance(tensor, Tensor):
+        raise no_tensor("one_hot", "tensor", 1, tensor)
     values = tensor._array
     if values.dtype != np.int64:
         raise RuntimeError(

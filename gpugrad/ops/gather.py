@@ -9,6 +9,7 @@ import numpy as np
 from ..core import Tensor, wrap
 from ..device import arrays_beside
 from ..dtypes import FLOATS, as_dtype
+from ..errors import no_tensor
 from ..inplace import into
 from ..op import op
 from .compare import choose
@@ -94,6 +95,8 @@ _scatter_value.defvjp(x=lambda g, index, *, dim: _scatter_value(g, index, dim=di
 
 def _checked(input: Tensor, dim: int, index: Tensor, name: str, what: str) -> tuple[Tensor, int, Tensor]:
     """`input` and `index` with at least one dimension, and `dim`; RuntimeError if they do not go together."""
+    if not isinstance(index, Tensor):
+        raise no_tensor(name, "index", 3, index)
     if index._array.dtype not in (np.int64, np.int32):
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index, got {as_dtype(index._array.dtype)}; convert it with .long()"
@@ -116,8 +119,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
 
     `index` is int64 and no larger than `input` in the other dimensions; RuntimeError otherwise, or out of range.
     """
-    shape = index._array.shape
     x, dim, places = _checked(input, dim, index, "gather", "input")
+    shape = index._array.shape
     have, want = x._array.shape, places._array.shape
     if places._array.size and any(w > h for d, (h, w) in enumerate(zip(have, want)) if d != dim):
         wrong = next(d for d, (h, w) in enumerate(zip(have, want)) if d != dim and w > h)

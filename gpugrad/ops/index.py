@@ -127,7 +127,7 @@ def _added(out: Any, value: Any, places: Any, dims: tuple[int, ...]) -> Any:
     value = np.broadcast_to(value, _indexed_shape(out.shape, places, dims))
     value = value.transpose(rows_first).reshape(row.size, width)
     if indexed_first.flags.c_contiguous:
-        add_rows(out.reshape(count, width), row.reshape(-1), value)
+        add_rows(indexed_first.reshape(count, width), row.reshape(-1), value)
         return out
     rows = np.ascontiguousarray(indexed_first)
     add_rows(rows.reshape(count, width), row.reshape(-1), value)

@@ -77,11 +77,12 @@ def _listed(tensors: Any, name: str) -> list[Any]:
     return list(tensors)
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
-    """The tensors one after another along `dim`, in their common dtype; empty vectors are left out.
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None, axis: int | None = None) -> Tensor:
+    """The tensors one after another along `dim` (or `axis`), in their common dtype; empty vectors are left out.
 
     ValueError if there are none, RuntimeError if they differ in another dimension.
     """
+    dim = dim if axis is None else axis
     given = _listed(tensors, "cat")
     if not given:
         raise ValueError("cat(): expected a non-empty list of Tensors")
@@ -115,9 +116,9 @@ def _check_joinable(first: tuple[int, ...], shape: tuple[int, ...], which: int, 
             )
 
 
-def concat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+def concat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None, axis: int | None = None) -> Tensor:
     """`cat`."""
-    return cat(tensors, dim, out=out)
+    return cat(tensors, dim, out=out, axis=axis)
 
 
 def concatenate(
@@ -127,8 +128,9 @@ def concatenate(
     return cat(tensors, axis if dim is None else dim, out=out)
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
-    """The tensors, all of one shape, along a new dimension `dim`, in their common dtype."""
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None, axis: int | None = None) -> Tensor:
+    """The tensors, all of one shape, along a new dimension `dim` (or `axis`), in their common dtype."""
+    dim = dim if axis is None else axis
     given = _listed(tensors, "stack")
     if not given:
         raise RuntimeError("stack expects a non-empty TensorList")

@@ -25,10 +25,11 @@ __all__ = ["matrix_exp", "vander"]
 
 # N. Higham, "The scaling and squaring method for the matrix exponential revisited" (2005): the coefficients of the
 # [13/13] Pade approximant, and up to which 1-norm it is exact to double precision.
-_PADE = [
+_COEFFICIENTS = [
     64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600,
     670442572800, 33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
 ]  # fmt: skip
+_PADE = [c / _COEFFICIENTS[0] for c in _COEFFICIENTS]  # the first is 1: the exponential of 0 is the identity exactly
 _LARGEST_NORM = 5.37
 
 

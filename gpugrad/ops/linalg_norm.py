@@ -86,7 +86,7 @@ def _in_dtype(name: str, x: Any, dtype: Any) -> Any:
 
 
 def matrix_norm(
-    A: Any,
+    input: Any,
     ord: Any = "fro",
     dim: Any = (-2, -1),
     keepdim: bool = False,
@@ -100,7 +100,7 @@ def matrix_norm(
     value; 1 (-1): the largest (least) column sum of absolute values; inf (-inf): the same of rows. RuntimeError for
     any other `ord`, or integers.
     """
-    x = _in_dtype("linalg.matrix_norm", A, dtype)
+    x = _in_dtype("linalg.matrix_norm", input, dtype)
     if x.ndim < 2:
         raise RuntimeError(f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got {x.ndim}.")
     dims = tuple(normalize_dim(d, x.ndim) for d in dim)
@@ -130,7 +130,7 @@ def _spectral_norm(x: Any, ord: Any, dims: tuple[int, ...], keepdim: bool) -> An
 
 
 def linalg_norm(
-    A: Any,
+    input: Any,
     ord: Any = None,
     dim: Any = None,
     keepdim: bool = False,
@@ -138,19 +138,21 @@ def linalg_norm(
     dtype: Any = None,
     out: Tensor | None = None,
 ) -> Any:
-    """`vector_norm` over one dim, `matrix_norm` over two; without `dim` whichever `A` is; 2-norm of all without `ord`.
+    """`vector_norm` over one dim, `matrix_norm` over two; without `dim` whichever `input` is; 2-norm of all without `ord`.
 
-    RuntimeError for `ord` without `dim` unless `A` has one or two dimensions.
+    RuntimeError for `ord` without `dim` unless `input` has one or two dimensions.
     """
     if dim is not None and not isinstance(dim, int) and len(dim) == 1:
         dim = dim[0]
-    if ord is not None and dim is None and A.ndim not in (1, 2):
-        raise RuntimeError(f"linalg.norm: If ord is given and dim is not, the input must be 1D or 2D. Got {A.ndim}D.")
-    if ord is not None and (A.ndim == 2 if dim is None else not isinstance(dim, int)):
-        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
+    if ord is not None and dim is None and input.ndim not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If ord is given and dim is not, the input must be 1D or 2D. Got {input.ndim}D."
+        )
+    if ord is not None and (input.ndim == 2 if dim is None else not isinstance(dim, int)):
+        return matrix_norm(input, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
     if isinstance(ord, str):
         raise RuntimeError(f"linalg.norm: the order {ord!r} is for matrices: give dim two dimensions")
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype, out=out)
+    return vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype, out=out)
 
 
 def norm(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, mark_written
+from ..errors import no_tensor
 from ..op import op
 from .embedding import embedding as look_up
 
@@ -53,6 +54,8 @@ def embedding(
     that are used. AssertionError for a `padding_idx` out of range, IndexError for an index out of range, RuntimeError
     for indices that are no integers or a `weight` that is no matrix.
     """
+    if not isinstance(input, Tensor):
+        raise no_tensor("embedding", "input", 1, input)
     rows = weight.shape[0]
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise AssertionError(f"Padding_idx must be within num_embeddings: {padding_idx} of {rows} rows")

@@ -23,6 +23,7 @@ from ..op import op
 from . import normalization_numpy
 from .cast import cast
 from .elementwise import not_implemented, widen
+from .rearrange import contiguous
 from .reduce import sum_over
 from .unary import rsqrt
 
@@ -275,7 +276,7 @@ def _by_statistics(input: Any, mean: Any, variance: Any, weight: Any, bias: Any,
     scale = scale if weight is None else scale * weight
     shift = -mean.detach() * scale
     shift = shift if bias is None else shift + bias
-    return cast(input * scale.reshape(shape) + shift.reshape(shape), _dtype(input))
+    return contiguous(cast(input * scale.reshape(shape) + shift.reshape(shape), _dtype(input)))
 
 
 @op(formula=True, promotes=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core import Tensor, wrap
 from ..dtypes import FLOATING, INTEGER, as_dtype, scalar_dtype
+from ..errors import no_tensor
 from ..inplace import into
 from .cast import cast
 from .dims import normalize_dim
@@ -44,6 +45,8 @@ def _slice_places(
 
 def _as_vectors(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tensor, int]:
     """`input` with at least one dimension, and `dim`; errors if `index` is no vector of ints."""
+    if not isinstance(index, Tensor):
+        raise no_tensor(name, "index", 3, index)
     if index._array.dtype not in (np.int64, np.int32):
         got = as_dtype(index._array.dtype)
         error = IndexError if name == "index_fill_" else RuntimeError  # as in PyTorch
@@ -168,6 +171,8 @@ def _scalar_tensor(x: Tensor, value: Any, name: str) -> Tensor:
 
 
 def _check_mask(mask: Tensor, message: str) -> None:
+    if not isinstance(mask, Tensor):
+        raise no_tensor("masked_fill" if "fill" in message else "masked_scatter", "mask", 2, mask)
     if mask._array.dtype != np.bool_:
         raise RuntimeError(
             f"{message}, but got mask with dtype {as_dtype(mask._array.dtype)}; compare it with something"

@@ -18,7 +18,7 @@ from ..op import op
 from ..random import engine_of
 from .cast import cast
 from .create import device_for, make, pinned
-from .dims import as_size
+from .dims import as_size, memory_order
 from .sort import argsort
 
 __all__ = [
@@ -134,7 +134,7 @@ def randn(
 
 
 def randint(
-    low: int,
+    low: Any = None,
     high: Any = None,
     size: Any = None,
     *,
@@ -147,7 +147,12 @@ def randint(
 ) -> Tensor:
     """Integers from `low` (0 if left out) to below `high`: `randint(high, size)` or `randint(low, high, size)`."""
     if size is None:
-        low, high, size = 0, low, high
+        low, high, size = None, low, high
+    elif high is None:
+        low, high = None, low
+    if high is None or size is None:
+        raise TypeError("randint(): expected at least `high` and `size`, as in randint(10, (2, 3))")
+    low = 0 if low is None else low
     array = _fresh(
         (size,) if isinstance(size, int) else tuple(size),
         int64 if dtype is None else dtype,
@@ -204,14 +209,21 @@ def _beside(array: Any, dtype: Any = None) -> Any:
     return empty_beside(array, dtype=array.dtype if dtype is None else dtype)
 
 
-@op
+@op(ordered=False)
 def empty_beside(x: Any, *, dtype: Any) -> Any:
     """An uninitialised array like `x`."""
-    return np.empty_like(x, dtype=dtype, order="C" if 0 in x.strides else "K")
+    return np.empty_like(x, dtype=dtype, order=memory_order(x))
 
 
 def rand_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    generator: Any = None,
 ) -> Tensor:
     """Uniform numbers in the shape and dtype of `input`."""
     array = _like(input, dtype, device, requires_grad, "rand_like")
@@ -219,7 +231,14 @@ def rand_like(
 
 
 def randn_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    generator: Any = None,
 ) -> Tensor:
     """Normal numbers in the shape and dtype of `input`."""
     array = _like(input, dtype, device, requires_grad, "randn_like")
@@ -232,8 +251,10 @@ def randint_like(
     high: int | None = None,
     *,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = None,
     generator: Any = None,
 ) -> Tensor:
     """Integers in the shape and dtype of `input`."""

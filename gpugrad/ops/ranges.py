@@ -18,7 +18,7 @@ __all__ = ["arange", "eye", "linspace", "logspace"]
 
 
 def arange(
-    start: Any,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -29,7 +29,11 @@ def arange(
     requires_grad: bool = False,
 ) -> Tensor:
     """`start, start + step, ...` below `end`; `arange(n)` starts at 0. Integers give int64, floats the default dtype."""
-    start, end = (0, start) if end is None else (start, end)
+    if end is None:
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange(): expected at least an end, as in arange(5), arange(2, 5) or arange(end=5)")
+    start = 0 if start is None else start
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
     if step == 0:
         raise RuntimeError("step must be nonzero")

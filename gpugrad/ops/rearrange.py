@@ -13,7 +13,7 @@ from ..core import Tensor, wrap
 from ..device import ARRAY_TYPES
 from ..dtypes import as_dtype
 from ..op import op
-from .dims import as_size, normalize_dim, normalize_dims
+from .dims import as_size, memory_order, normalize_dim, normalize_dims
 from .reduce import sum_over
 from .shape import expand, reshape, transpose, unsqueeze
 
@@ -37,9 +37,9 @@ __all__ = [
 ]
 
 
-@op(name="clone")
+@op(name="clone", ordered=False)
 def _clone(x: Any, *, order: str) -> Any:
-    return x.copy(order)
+    return x.copy(memory_order(x) if order == "K" else order)
 
 
 _clone.defvjp(x=lambda g: g)
@@ -101,7 +101,7 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if turns == 2:
         return flip(input, (first, second))
     flipped = flip(input, (second if turns == 1 else first,))
-    return contiguous(transpose(flipped, first, second)) if turns == 1 else clone(transpose(flipped, first, second))
+    return clone(transpose(flipped, first, second), memory_format="contiguous")
 
 
 @op(name="roll")

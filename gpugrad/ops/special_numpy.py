@@ -25,6 +25,7 @@ import numpy as np
 
 from ..dtypes import FLOATS
 from ..fp_errors import SILENT, quiet, restore
+from .dims import memory_order
 
 __all__ = [
     "entr",
@@ -65,7 +66,7 @@ def run(name: str, kernel: Kernel, *inputs: np.ndarray | float, work: type = np.
         )
     arrays = [np.asarray(value, dtype) for value in inputs]
     shape = arrays[0].shape if len(arrays) == 1 else np.broadcast_shapes(*(array.shape for array in arrays))
-    out = np.empty_like(arrays[0], shape=shape, subok=False)
+    out = np.empty_like(arrays[0], shape=shape, order=memory_order(arrays[0]), subok=False)
     compute = dtype if dtype == np.float64 else np.dtype(work)
     op_flags: Any = [["readonly"]] * len(arrays) + [["writeonly"]]
     token = quiet(SILENT)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
+from ..inplace import into
 from ..op import op
 from ..views import address
 from .dims import as_size, normalize_dim
@@ -66,14 +67,14 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     return put_on_diagonal(input, shape=tuple(shape), offset=operator.index(offset), dim1=first, dim2=second)
 
 
-def diag(input: Any, diagonal: int = 0) -> Tensor:
+def diag(input: Any, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The matrix with the vector `input` on a diagonal; of a matrix, a copy of that diagonal."""
     ndim = len(input.shape)
-    if ndim == 1:
-        return diag_embed(input, diagonal)
-    if ndim != 2:
+    if ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {ndim}D")
-    return _diagonal(input, offset=operator.index(diagonal), dim1=0, dim2=1).clone()
+    offset = operator.index(diagonal)
+    result = diag_embed(input, offset) if ndim == 1 else _diagonal(input, offset=offset, dim1=0, dim2=1).clone()
+    return result if out is None else into(out, result, "diag")
 
 
 def diagflat(input: Any, offset: int = 0) -> Tensor:
@@ -145,7 +146,7 @@ def _overlaps(size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
 @op
 def add_strided(g: Any, *, shape: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
     """Zeros of `shape` with each element of `g` added where `_as_strided` had read it."""
-    out = np.zeros_like(g, shape=shape)
+    out = np.zeros_like(g, shape=shape, order="C")
     places = _as_strided(np.arange(out.size), size=g.shape, stride=stride, offset=offset)
     np.add.at(out.reshape(-1), places.reshape(-1), g.reshape(-1))
     return out

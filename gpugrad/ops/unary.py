@@ -15,6 +15,7 @@ from ..core import Tensor
 from ..dtypes import finfo
 from ..inplace import into
 from .compare import choose
+from .dims import memory_order
 from .elementwise import Body, is_integral, refusing, unary, zero
 
 __all__ = [
@@ -121,7 +122,7 @@ rad2deg.defvjp(x=lambda g: g * (180 / math.pi))
 
 def _sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)): where exp overflows, the result has underflowed to 0 as well."""
-    out = np.negative(x, out=np.empty_like(x))
+    out = np.negative(x, out=np.empty_like(x, order=memory_order(x)))
     np.exp(out, out=out)
     out += 1
     return np.reciprocal(out, out=out)

@@ -1,5 +1,7 @@
 """Optimizers and learning-rate schedules."""
 
+from typing import TYPE_CHECKING, Any
+
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -14,6 +16,9 @@ from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
 from .sgd import SGD
+
+if TYPE_CHECKING:
+    from . import swa_utils as swa_utils
 
 __all__ = [
     "ASGD",
@@ -30,4 +35,14 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`swa_utils` knows layers, which most programs of optimizers alone do not need: loaded when it is asked for."""
+    if name == "swa_utils":
+        import importlib
+
+        return importlib.import_module(".swa_utils", __name__)
+    raise AttributeError(f"module 'gpugrad.optim' has no attribute {name!r}")

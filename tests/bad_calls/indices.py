@@ -60,6 +60,19 @@ INDICES: dict[str, Bad] = {
         lambda t, x, s: x.scatter_reduce_(0, t.tensor([0, 3]), s, "sum"),
         r"index 3 is out of bounds for dimension 0 with size 3",
     ),
+    "index_select by a list": Bad("3x2", lambda t, x: x.index_select(0, [0]), r"index_select.*'index'.*not list"),
+    "gather by a list": Bad("3x2", lambda t, x: t.gather(x, 0, [[0]]), r"gather.*'index'.*not list"),
+    "a mask that is a list": Bad("3", lambda t, x: t.masked_fill(x, [True], 0), r"masked_fill.*'mask'.*not list"),
+    "embedding of a list": Bad(
+        "3x2", lambda t, w: t.nn.functional.embedding([0], w), r"embedding.*must be Tensor, not"
+    ),
+    "one_hot of a list": Bad("", lambda t: t.nn.functional.one_hot([0]), r"one_hot.*must be Tensor, not list"),
+    "cross_entropy with a list": Bad(
+        "1x3", lambda t, x: t.nn.functional.cross_entropy(x, [0]), r"cross_entropy.*'target'.*must be Tensor, not list"
+    ),
+    "nll_loss with a list": Bad(
+        "1x3", lambda t, x: t.nn.functional.nll_loss(x, [0]), r"nll_loss.*'target'.*must be Tensor, not list"
+    ),
     "index_select": Bad("3x2", lambda t, x: x.index_select(0, t.tensor([3])), r"index_select.*3|index out of range"),
     "index_select, dims": Bad("3x2", lambda t, x: x.index_select(0, t.tensor([[0]])), r"index_select.*(1-?D|vector|2)"),
     "index_add_": Bad("3 1", lambda t, x, s: x.index_add_(0, t.tensor([3]), s), r"index_add.*3|index out of range"),

@@ -67,6 +67,7 @@ ROWS = [
     row(
         "embedding",
         (indices(3, 4, high=5), arr(5, 3)),
+        (indices(4, high=5), arr(5, 3)),
         (indices(high=5), arr(5, 2)),
         (indices(0, high=5), arr(5, 2)),
         more_dtypes=LOW,

@@ -1,4 +1,4 @@
-"""`nn.utils`: clipping gradients, parameters as one vector, weight normalization, packed sequences."""
+"""`nn.utils`: clipping gradients, parameters as one vector, weight and spectral normalization, packed sequences."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ...core import Tensor
 from ...modes import no_grad
 from . import rnn
 from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from .spectral_norm import remove_spectral_norm, spectral_norm
 from .weight_norm import remove_weight_norm, weight_norm
 
 
@@ -36,8 +37,10 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
+    "spectral_norm",
     "vector_to_parameters",
     "weight_norm",
 ]

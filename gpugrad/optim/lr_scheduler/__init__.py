@@ -15,12 +15,16 @@ from .factors import (
     StepLR,
 )
 from .plateau import ReduceLROnPlateau
+from .triangles import CyclicLR
+
+_LRScheduler = LRScheduler  # its name in older programs
 
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",

@@ -35,11 +35,11 @@ class IterableDataset(Dataset[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
 
-    def __add__(self, other: Dataset[Any]) -> _Chain:  # type: ignore[override]  # as in PyTorch
-        return _Chain([self, other])
+    def __add__(self, other: Dataset[Any]) -> ChainDataset:  # type: ignore[override]  # as in PyTorch
+        return ChainDataset([self, other])
 
 
-class _Chain(IterableDataset[Any]):
+class ChainDataset(IterableDataset[Any]):
     """The samples of several iterable datasets, one dataset after another."""
 
     def __init__(self, datasets: Iterable[Dataset[Any]]) -> None:
@@ -95,6 +95,25 @@ class ConcatDataset(Dataset[T_co]):
         if which == len(self.datasets):
             raise IndexError(f"index {index} is out of range for a dataset of {len(self)} samples")
         return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
+
+
+class StackDataset(Dataset[Any]):
+    """Sample i is the tuple, or with keywords the dict, of the samples i of the datasets. ValueError if they differ in length."""
+
+    def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
+        if bool(args) == bool(kwargs):
+            raise ValueError("StackDataset takes datasets as arguments or as keywords, and at least one")
+        self.datasets: Any = kwargs or args
+        if len({len(d) for d in (kwargs.values() if kwargs else args)}) > 1:  # type: ignore[arg-type]
+            raise ValueError("Size mismatch between datasets")
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)))
 
 
 class Subset(Dataset[T_co]):
