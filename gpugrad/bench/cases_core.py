@@ -63,6 +63,25 @@ def convolution(torch: Any) -> Step:
     return step
 
 
+def recurrence(torch: Any) -> Step:
+    """A cell stepped through 128 parts of a sequence, forward and backward: each part's gradient goes to the whole's."""
+    torch.manual_seed(0)
+    cell = torch.nn.RNNCell(32, 32)
+    x = torch.randn(16, 128, 32, requires_grad=True)
+
+    def step() -> Sequence[Any]:
+        leaves = (x, *cell.parameters())
+        for leaf in leaves:
+            leaf.grad = None
+        h = torch.zeros(16, 32)
+        for t in range(128):
+            h = cell(x[:, t], h)
+        h.sum().backward()
+        return h, *[leaf.grad for leaf in leaves]
+
+    return step
+
+
 def multiplication(torch: Any) -> Step:
     """A product of 16 numbers, forward and backward: what an op costs besides its arithmetic."""
     torch.manual_seed(0)
@@ -112,6 +131,7 @@ def _training_cases() -> list[Core]:
 CORE: tuple[Case, ...] = (
     *_training_cases(),
     _core("conv2d", 0.6, convolution),
+    _core("recurrence", 2.0, recurrence),
     _core("multiply", 2.0, multiplication),
     _core("import", 1 / 1.6, None, peer="numpy"),
 )
