@@ -354,3 +354,25 @@ def test_no_warning_of_a_deprecated_name_where_it_is_not_used() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         amp.GradScaler("cpu")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_is_checkpointed_is_computed_again_in_the_same_dtypes(inside: bool) -> None:
+    from gpugrad.utils.checkpoint import checkpoint
+
+    def run(run_layer: Any) -> list[Any]:
+        gpugrad.manual_seed(0)
+        layer = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        with gpugrad.autocast("cpu", dtype=gpugrad.float16):
+            # the second time the casts of the weights are there
+            loss = sum(run_layer(layer, gpugrad.randn(3, 4)).float().pow(2).sum() for _ in range(2))
+            if inside:
+                loss.backward()
+        if not inside:
+            loss.backward()
+        return [loss.item(), *[p.grad.numpy() for p in layer.parameters()]]
+
+    kept, again = run(lambda layer, x: layer(x)), run(checkpoint)
+    assert kept[0] == again[0]
+    for a, b in zip(kept[1:], again[1:]):  # two gradients of a weight are added in another dtype
+        np.testing.assert_allclose(a, b, atol=2e-3 * np.abs(a).max())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,26 @@ def autocast_decorator(autocast_instance: autocast, func: Callable[..., Any]) ->
             return func(*args, **kwargs)
 
     return decorated
+
+
+def state_now() -> Callable[[], AbstractContextManager[None]]:
+    """What makes regions in the state that this thread is in now: for what is computed once more, in a backward.
+
+    Each has a weight cache of its own: what is computed in it depends on no cast that was made before.
+    """
+    enabled, dtypes, cache_enabled = state.enabled, dict(state.dtypes), state.cache_enabled
+
+    @contextmanager
+    def region() -> Iterator[None]:
+        cache, state.cache = state.cache, {}
+        cpu, there = (autocast(d, dtypes[d], d in enabled, cache_enabled) for d in ("cpu", "cuda"))
+        try:
+            with cpu, there:
+                yield
+        finally:
+            state.cache = cache
+
+    return region
 
 
 def _check_device_type(device_type: Any) -> None:

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..amp.autocast_mode import autocast, get_autocast_dtype, is_autocast_enabled
+from ..amp.autocast_mode import state_now
 from ..core import Node, Tensor, tick, wrap
 from ..device import arrays_beside
 from ..engine import grad, place
@@ -41,16 +41,16 @@ def checkpoint(
         return function(*args, **kwargs)
     since = tick()
     states = [(g, g.get_state()) for g in default_generators()] if preserve_rng_state else []
-    outputs = function(*args, **kwargs)
+    autocast = state_now()
+    with autocast():
+        outputs = function(*args, **kwargs)
     tensors = _tensors(outputs)
     began = boundary([p for p in map(place, tensors) if p is not None], since)
     if not began:
         return outputs
 
-    regions = [(kind, get_autocast_dtype(kind), is_autocast_enabled(kind)) for kind in ("cpu", "cuda")]
-
     def again() -> list[Tensor]:
-        with _as_before(states, regions), enable_grad():
+        with _as_before(states), autocast(), enable_grad():
             return _tensors(function(*args, **kwargs))
 
     read = [t for t in (*args, *kwargs.values(), *began) if isinstance(t, Tensor)]
@@ -102,13 +102,9 @@ def _standing_for(began: Any, beside: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _as_before(states: Sequence[tuple[Any, Any]], regions: Sequence[tuple[str, Any, bool]]) -> Iterator[None]:
-    """The generators in these states and these regions of `autocast` inside, and all as it was afterwards."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(fork_rng(enabled=bool(states)))
-        for kind, dtype, enabled in regions:
-            if (dtype, enabled) != (get_autocast_dtype(kind), is_autocast_enabled(kind)):
-                stack.enter_context(autocast(kind, dtype, enabled))
+def _as_before(states: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+    """The generators in these states inside, and in their own afterwards."""
+    with fork_rng(enabled=bool(states)):
         for generator, state in states:
             generator.set_state(state)
         yield
