@@ -149,7 +149,12 @@ def _cotangent(tensor: Tensor, g: Tensor | None, keep: bool, create_graph: bool)
 
 
 def _walk_in_mode(
-    tensors: Sequence[Tensor], given: Any, targets: dict[Any, int] | None, retain_graph: bool | None, create_graph: bool
+    tensors: Sequence[Tensor],
+    given: Any,
+    targets: dict[Any, int] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    ends: frozenset[Parent] = frozenset(),
 ) -> dict[Any, Any]:
     keep = create_graph if retain_graph is None else retain_graph
     if given is None:
@@ -163,7 +168,7 @@ def _walk_in_mode(
         cotangents = [_cotangent(t, g, keep, create_graph) for t, g in zip(tensors, given, strict=True)]
         state.grad = (mode or True) if create_graph else False
         anomaly = mode if mode is not True and mode else None
-        return walk(roots, cotangents, targets, create_graph, keep, anomaly, accumulate_grad)
+        return walk(roots, cotangents, targets, create_graph, keep, anomaly, accumulate_grad, ends)
     finally:
         state.grad = mode
         restore(token)
@@ -267,6 +272,15 @@ def grad(
             handed.add(id(_root(g._array)))
         results.append(g)
     return tuple(results)
+
+
+def grad_at(
+    outputs: Sequence[Tensor], places: Sequence[Parent], grad_outputs: Sequence[Tensor], create_graph: bool
+) -> list[Tensor | None]:
+    """The gradients at places of the tape, nodes and leaves, as far as they come from what lies between; no hooks run there."""
+    found = _walk_in_mode(outputs, grad_outputs, None, create_graph, create_graph, frozenset(places))
+    grads = [found.get(p) for p in places]
+    return [g if g is None or isinstance(g, Tensor) else wrap(g) for g in grads]
 
 
 def _zeros(tensor: Tensor) -> Tensor:

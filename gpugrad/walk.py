@@ -35,8 +35,11 @@ def walk(
     keep: bool,
     anomaly: Any = None,
     retain: Callable[[Tensor, Any, bool], None] | None = None,
+    ends: frozenset[Parent] = frozenset(),
 ) -> dict[Any, Any]:
     """Gradients of the leaves (or of `targets`, nodes or leaves) reached from `roots`, as arrays or Tensors.
+
+    It ends at the nodes `ends` as at leaves: what led to them, and hooks on them, is left alone.
 
     `keep` leaves what the nodes saved in place, for another walk; `anomaly` checks every result (see `anomaly.py`);
     `retain` is given the cotangents of tensors that keep theirs.
@@ -45,7 +48,7 @@ def walk(
     owned: set[Any] = set()  # whose pending sum is a buffer of our own, which may be added to in place
     for root, g in zip(roots, cotangents, strict=True):
         _add(pending, owned, root, g, create_graph)
-    order = _gather(roots)
+    order = _gather(roots, ends)
     needed = None if targets is None else _needed(order, targets)
     written = bool(order) and last_write[0] > order[0].seq  # else nothing saved can have changed since
     found: dict[Any, Any] = {}
@@ -94,7 +97,7 @@ def walk(
                 pending[parent] = r
                 if adds:
                     owned.add(parent)
-    found.update(pending)  # only leaves are left
+    found.update(pending)  # only leaves and ends are left
     return found
 
 
@@ -152,13 +155,13 @@ def _towards(node: Node, g: Any, targets: Any, needed: set[Any], found: dict[Any
     return tuple([p if p in needed else None for p in node.parents])
 
 
-def _gather(roots: Sequence[Parent]) -> list[Node]:
-    """All nodes reachable from `roots`, in the order they were recorded."""
-    stack = [root for root in roots if type(root) is Node]
+def _gather(roots: Sequence[Parent], ends: frozenset[Parent]) -> list[Node]:
+    """All nodes reachable from `roots` before `ends`, in the order they were recorded."""
+    stack = [root for root in roots if type(root) is Node and root not in ends]
     seen = set(stack)
     while stack:
         for parent in stack.pop().parents:
-            if type(parent) is Node and parent not in seen:
+            if type(parent) is Node and parent not in seen and parent not in ends:
                 seen.add(parent)
                 stack.append(parent)
     return sorted(seen, key=_by_seq)

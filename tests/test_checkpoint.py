@@ -118,3 +118,22 @@ def test_sequential(torch: Any) -> None:
 
     assert_same(run, torch)
     assert checkpoint_sequential([gpugrad.exp], 1, gpugrad.zeros(1)).item() == 1
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_what_led_to_the_arguments_is_not_walked_twice(create_graph: bool) -> None:
+    """A weight used before and inside, one checkpoint in another, an argument handed on; hooks run once."""
+
+    def run(part: Any) -> list[Any]:
+        w, x = (gpugrad.tensor(v, requires_grad=True) for v in (2.0, 3.0))
+        seen: list[float] = []
+        h = w * x
+        for t in (w, h):
+            t.register_hook(lambda g: seen.append(g.item()))
+        z = part(lambda a: w * part(lambda b: w * b, a), h)
+        same, y = part(lambda a: (a, w * a * a), z)
+        grads = gpugrad.autograd.grad(y * same, (w, x), create_graph=create_graph)
+        second = gpugrad.autograd.grad(grads[0], (w, x)) if create_graph else ()
+        return [*(g.item() for g in (*grads, *second)), sorted(seen)]
+
+    assert run(checkpoint) == run(lambda function, *args: function(*args))

@@ -14,7 +14,7 @@ from typing import Any
 from ..amp.autocast_mode import state_now
 from ..core import Node, Tensor, tick, wrap
 from ..device import arrays_beside
-from ..engine import grad, place
+from ..engine import grad_at, place
 from ..function import Function
 from ..modes import enable_grad, is_grad_enabled
 from ..random import default_generators, fork_rng
@@ -55,7 +55,7 @@ def checkpoint(
 
     read = [t for t in (*args, *kwargs.values(), *began) if isinstance(t, Tensor)]
     stand_ins = [_standing_for(place, tensors[0]) for place in began]
-    made = _Again.apply(again, read, [t.detach() for t in tensors], *stand_ins)
+    made = _Again.apply(again, began, read, [t.detach() for t in tensors], *stand_ins)
     remaining = iter(t if t.is_floating_point() and old.requires_grad else old for t, old in zip(made, tensors))
     if isinstance(outputs, Tensor):
         return next(remaining)
@@ -114,7 +114,7 @@ class _Again(Function):
     """The outputs of a function that has run already; `backward` runs it again."""
 
     @staticmethod
-    def forward(ctx: Any, again: Any, read: Any, outputs: Any, *began: Tensor) -> Any:
+    def forward(ctx: Any, again: Any, began: Any, read: Any, outputs: Any, *stand_ins: Tensor) -> Any:
         ctx.again, ctx.began = again, began
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*read)
@@ -124,5 +124,4 @@ class _Again(Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:
         pairs = [(t, g) for t, g in zip(ctx.again(), cotangents) if g is not None and t.requires_grad]
         outputs, given = [t for t, _ in pairs], [g for _, g in pairs]
-        grads = grad(outputs, ctx.began, given, retain_graph=True, create_graph=is_grad_enabled(), allow_unused=True)
-        return (None, None, None, *grads)
+        return (None, None, None, None, *grad_at(outputs, ctx.began, given, create_graph=is_grad_enabled()))
