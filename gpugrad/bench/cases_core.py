@@ -64,17 +64,17 @@ def convolution(torch: Any) -> Step:
 
 
 def recurrence(torch: Any) -> Step:
-    """A cell stepped through 128 parts of a sequence, forward and backward: each part's gradient goes to the whole's."""
+    """A cell stepped through 256 parts of a sequence, forward and backward: each part's gradient goes to the whole's."""
     torch.manual_seed(0)
-    cell = torch.nn.RNNCell(32, 32)
-    x = torch.randn(16, 128, 32, requires_grad=True)
+    cell = torch.nn.RNNCell(64, 64)
+    x = torch.randn(32, 256, 64, requires_grad=True)
 
     def step() -> Sequence[Any]:
         leaves = (x, *cell.parameters())
         for leaf in leaves:
             leaf.grad = None
-        h = torch.zeros(16, 32)
-        for t in range(128):
+        h = torch.zeros(32, 64)
+        for t in range(256):
             h = cell(x[:, t], h)
         h.sum().backward()
         return h, *[leaf.grad for leaf in leaves]
