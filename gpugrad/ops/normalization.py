@@ -281,8 +281,11 @@ def _by_statistics(input: Any, mean: Any, variance: Any, weight: Any, bias: Any,
 
 @op(formula=True, promotes=True)
 def weighted_sum(x: Any, y: Any, of_x: float, of_y: float) -> Any:
-    """`x * of_x + y * of_y`."""
+    """`x * of_x + y * of_y`, for numbers: they are given by value, so that a kernel serves all."""
     return x * of_x + y * of_y
+
+
+weighted_sum.defvjp(x=lambda g, of_x: g * of_x, y=lambda g, of_y: g * of_y)
 
 
 def _move(running: Any, value: Any, momentum: float, correction: float = 1.0) -> None:
