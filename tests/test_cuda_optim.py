@@ -376,9 +376,10 @@ def test_gradients_accumulate(device: str, size: int, dtype: Any) -> None:
         np.testing.assert_array_equal(other, found[0])
 
 
-def test_a_gradient_in_another_order_of_memory_accumulates(device: str) -> None:
-    value = np.arange(12.0, dtype=np.float32).reshape(3, 4)
-    p = gpugrad.zeros(3, 4, device=device, requires_grad=True)
+@pytest.mark.parametrize("shape", [(3, 4), (30, 50)], ids=["an element a thread", "several"])
+def test_a_gradient_in_another_order_of_memory_accumulates(device: str, shape: tuple[int, int]) -> None:
+    value = np.arange(float(shape[0] * shape[1]), dtype=np.float32).reshape(shape)
+    p = gpugrad.zeros(*shape, device=device, requires_grad=True)
     for layout, expected in (("plain", value), ("turned", 2 * value)):
         p.backward(placed(value, gpugrad.float32, device, layout))
         assert p.grad is not None

@@ -56,6 +56,14 @@ def test_a_gradient_that_was_reshaped_is_not_copied(monkeypatch: pytest.MonkeyPa
     assert x.grad.is_contiguous() and len(copies) == 3
 
 
+def test_a_cotangent_that_two_were_handed_is_not_added_to() -> None:
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    tripled, total = x * 3, x + y  # the sum's comes first, and is the same array for both
+    ones = gpugrad.ones(2, dtype=gpugrad.float64)
+    gpugrad.autograd.backward([total * 2, tripled], [ones, ones])
+    assert x.grad.tolist() == [5.0, 5.0] and y.grad.tolist() == [2.0, 2.0]
+
+
 def test_the_gradient_given_is_not_kept() -> None:
     x, g = leaf(1.0, 2.0), gpugrad.ones(2, dtype=gpugrad.float64)
     (x + 0).backward(g)
