@@ -5,8 +5,8 @@
 //   dx   = A * p - soft * w - hard at t,   hard = d * (1 - s) * w[t],  soft = d * s / n,  A = hard + soft * sum w
 //
 // The mean divides the losses' sum by the sum of w[t] of what is not ignored: d is one over that, else 1. dx is made in the
-// forward, for a cotangent of 1: who has another multiplies by it. It is null where nobody will ask for it. Negative log-likelihood is the first term, with s = 0
-// and -x[t] for -log p[t].
+// forward, for a cotangent of 1: who has another multiplies by it. It is null where nobody will ask for it. Negative
+// log-likelihood is the first term, with s = 0 and -x[t] for -log p[t].
 //
 // Layout: x and dx are (rows, cols) contiguous, classes along a row; or (outer, cols, inner), classes `inner` apart. T is
 // any of float32, float64, float16 and bfloat16; P, that of the weights, T or float32; arithmetic and dx of float16 are

@@ -9,8 +9,8 @@
 // Layout: x (rows, n) contiguous, and `at` like it (which place each came from, kNoIndex for none) or null. `order` (rows, k)
 // or, of several parts, `keys` and `places` (rows, parts * k).
 // Numerics: none; see keys.cuh. For the smallest all bits of the keys are turned.
-// Geometry: grid (rows / ROWS, parts); a warp to a part, and ROWS of them to a block, where a warp is enough. Bytes moved: x once. Some 200 instructions for each
-// of the k, to a warp: a sort of 1024 elements has as many as for 150.
+// Geometry: grid (rows / ROWS, parts); a warp to a part, and ROWS of them to a block, where a warp is enough.
+// Bytes moved: x once. Some 200 instructions for each of the k, to a warp: a sort of 1024 elements has as many as for 150.
 #include "keys.cuh"
 
 namespace gpugrad {

@@ -16,6 +16,7 @@ from .strides import SMALL
 
 _MOST, _SHORT = 64, 128  # of k; elements that a sort has in order as quickly
 _SHAPES = ((32, 8, 4), (32, 32, 4), (256, 32, 1))  # threads a part, elements a thread, parts a block
+_LONGEST = 65535 * 256 * 32  # of which a grid has as many parts
 
 
 @_topk_indices.kernel
@@ -23,7 +24,7 @@ def _(x: Any, *, k: int, dim: int, largest: bool) -> Any:
     n = x.shape[dim]
     if x.dtype.name not in CUDA_NAMES or n >= SMALL:
         return NotImplemented
-    if not 0 < k <= _MOST or n <= _SHORT or not x.size:
+    if not 0 < k <= _MOST or not _SHORT < n <= _LONGEST or not x.size:
         return copied(order_of(x, dim, largest)[(*(slice(None),) * dim, slice(0, k))])
     return by_line(x, dim, lambda lines: _few(lines, k, largest))
 
