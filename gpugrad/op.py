@@ -97,8 +97,8 @@ class Op:
         `writes`: the input written in place (such an op is for arrays; tensors reach it through `inplace.py`).
         `moves`: the result may be of another array type, on another device. `joins`: a device may apply the rules of
         several inputs together (`rules_kernel`). `ordered`: results lie in memory in order, whatever the inputs do (all
-        but formulas, views and what writes or moves; on the CPU, devices see to it themselves). `check`: sees inputs before they are promoted, or after the body
-        failed, and raises if they are refused.
+        but formulas, views and what writes or moves; on the CPU, devices see to it themselves). `check`: sees inputs
+        before they are promoted, or after the body failed, and raises if they are refused.
         """
         self.body = body
         self.name = name or body.__name__
